@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Domain errors, each under one of seven categories.
+
+No HTTP here: ``wsgi/faults.py`` maps categories to statuses. The default text of an error is the
+one that clients of Cinder v3 know; a dialect whose texts differ has a table of its own in its
+``faults.py``, keyed by class and filled from the same attributes.
+"""
+
+from typing import Any
+
+
+class BackupsvcError(Exception):
+    """Base of every domain error.
+
+    Keyword arguments fill ``message_format`` and stay on the error as ``details``, for a dialect's
+    own wording.
+    """
+
+    message_format = 'An unknown error occurred.'
+
+    def __init__(self, message: str | None = None, **details: Any):
+        self.details = details
+        self.message = message if message is not None else self.message_format % details
+        super().__init__(self.message)
+
+
+class NotFound(BackupsvcError):
+    """What was asked for does not exist, or is not visible to the caller."""
+
+    message_format = 'The resource could not be found.'
+
+
+class Invalid(BackupsvcError):
+    """The request is wrong whatever the state of anything is, or asks what this state forbids."""
+
+    message_format = 'Unacceptable parameters.'
+
+
+class Forbidden(BackupsvcError):
+    """The caller may not do this."""
+
+    message_format = 'You are not authorized to complete this action.'
+
+
+class Conflict(BackupsvcError):
+    """Somebody else changed the same thing, or it exists already."""
+
+    message_format = 'The resource changed while the request was worked on; try again.'
+
+
+class OverQuota(BackupsvcError):
+    """A quota of the project does not allow this. Details: resource, requested, limit, in_use."""
+
+    message_format = 'Quota exceeded for resources: %(resource)s'
+
+
+class Unavailable(BackupsvcError):
+    """Something that we depend on does not answer now."""
+
+    message_format = 'The service is currently unable to handle the request.'
+
+
+class Unsupported(BackupsvcError):
+    """This deployment or driver cannot do that at all."""
+
+    message_format = 'Operation not supported.'
+
+
+class PolicyNotAuthorized(Forbidden):
+    message_format = "Policy doesn't allow %(action)s to be performed."
+
+
+class InvalidInput(Invalid):
+    message_format = 'Invalid input received: %(reason)s'
+
+
+class BackupNotFound(NotFound):
+    message_format = 'Backup %(backup_id)s could not be found.'
+
+
+class BackupMetadataNotFound(NotFound):
+    message_format = 'Metadata item was not found'
+
+
+class VolumeNotFound(NotFound):
+    message_format = 'Volume %(volume_id)s could not be found.'
+
+
+class SnapshotNotFound(NotFound):
+    message_format = 'Snapshot %(snapshot_id)s could not be found.'
+
+
+class InvalidBackup(Invalid):
+    message_format = 'Invalid backup: %(reason)s'
+
+
+class InvalidVolume(Invalid):
+    message_format = 'Invalid volume: %(reason)s'
+
+
+class InvalidSnapshot(Invalid):
+    message_format = 'Invalid snapshot: %(reason)s'
+
+
+class BackupChanged(Conflict):
+    """A compare-and-swap of a backup's status met another one.
+
+    Details: backup_id, expected, status.
+    """
+
+    message_format = 'Backup %(backup_id)s is in status "%(status)s".'
+
+
+class LeaseLost(Conflict):
+    """A task is no longer ours: its lease ran out and somebody else has it, or it has ended."""
+
+    message_format = 'The lease of task %(task_id)s is lost.'
+
+
+class DriverNotFound(Unsupported):
+    message_format = 'No %(family)s driver is called "%(name)s"; installed are: %(installed)s.'
+
+
+class DriverFailed(Unavailable):
+    """A driver could not do its work; the reason is fit for a user's eyes."""
+
+    message_format = '%(reason)s'
+
+
+class BackupLimitExceeded(OverQuota):
+    """The project may not have more backups. Details as OverQuota's."""
+
+    message_format = 'Maximum number of backups allowed (%(limit)s) exceeded'
+
+
+class VolumeBackupSizeExceedsAvailableQuota(OverQuota):
+    """The project may not back up more gibibytes. Details as OverQuota's."""
+
+    message_format = (
+        'Requested backup exceeds allowed Backup gigabytes quota. Requested %(requested)sG, '
+        'quota is %(limit)sG and %(in_use)sG has been consumed.')
+
+
+class MetadataChanged(Conflict):
+    """Metadata is no longer what the caller's precondition names."""
+
+    message_format = 'The metadata of backup %(backup_id)s has changed in the meantime.'
+
+
+class ServiceNotFound(Unavailable):
+    """No live process does this work."""
+
+    message_format = 'Service %(service)s could not be found.'
+
+
+class VolumeTypeNotFound(NotFound):
+    message_format = 'Volume type %(volume_type)s could not be found.'
+
+
+class VolumeMetadataNotFound(NotFound):
+    message_format = 'Volume %(volume_id)s has no metadata with key %(key)s.'
+
+
+class SnapshotMetadataNotFound(NotFound):
+    message_format = 'Snapshot %(snapshot_id)s has no metadata with key %(key)s.'
+
+
+class VolumeLimitExceeded(OverQuota):
+    """The project may not have more volumes. Details as OverQuota's."""
+
+    message_format = (
+        "Maximum number of volumes allowed (%(limit)s) exceeded for quota '%(resource)s'.")
+
+
+class SnapshotLimitExceeded(OverQuota):
+    """The project may not have more snapshots. Details as OverQuota's."""
+
+    message_format = 'Maximum number of snapshots allowed (%(limit)s) exceeded'
+
+
+class VolumeSizeExceedsAvailableQuota(OverQuota):
+    """The volumes and snapshots of the project may not become larger. Details as OverQuota's."""
+
+    message_format = (
+        'Requested volume or snapshot exceeds allowed %(resource)s quota. Requested '
+        '%(requested)sG, quota is %(limit)sG and %(in_use)sG has been consumed.')
+
+
+class TaskNotFound(NotFound):
+    message_format = 'Task %(task_id)s could not be found.'
+
+
+class MessageNotFound(NotFound):
+    message_format = 'Message %(message_id)s could not be found.'
+
+
+class BackupExists(Invalid):
+    message_format = 'Invalid backup: Backup already exists in database.'
+
+
+class ServiceHostNotFound(NotFound):
+    message_format = 'Service %(binary)s could not be found on host %(host)s.'
+
+
+class VolumeTypeExists(Conflict):
+    message_format = 'Volume Type %(name)s already exists.'
+
+
+class VolumeTypeInUse(Invalid):
+    message_format = 'Target volume type is still in use.'
+
+
+class TransferNotFound(NotFound):
+    message_format = 'Transfer %(transfer_id)s could not be found.'
