@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The deduplicating store of backups: a plain library that knows nothing of the service around it.
+"""

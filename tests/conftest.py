@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds for every test, and for every process that a test starts."""
+
+import os
+
+# Read by oslo.config as [api] validate_responses: every answer of the API is checked against the
+# schema and the statuses that its route declares, and a mismatch is a 500.
+os.environ['OS_API__VALIDATE_RESPONSES'] = 'true'
