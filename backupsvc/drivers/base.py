@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every driver is, and the data that drivers hand upwards.
+
+A driver sees configuration, a request context and plain values; never a record and never a
+message. It raises errors of ``backupsvc.exception`` (or the engine's store errors, for a store),
+never a client library's.
+"""
+
+import abc
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from oslo_config import cfg
+
+
+class Driver(abc.ABC):
+    """Base of every driver of every family."""
+
+    #: The entry-point name.
+    name: ClassVar[str]
+
+    def __init__(self, conf: cfg.ConfigOpts):
+        self.conf = conf
+
+    @classmethod
+    def list_opts(cls) -> Sequence[tuple[str, Sequence[cfg.Opt]]]:
+        """Return (group, options) pairs; the loader registers them and the sample generator lists
+        them.
+        """
+        return ()
+
+    def check_setup(self) -> None:  # noqa: B027 - optional
+        """Raise DriverFailed with the thing to mend when the configuration cannot work."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume as its driver shows it. Times are aware UTC; ``size_gb`` is whole GiB."""
+
+    id: str
+    project_id: str
+    user_id: str | None
+    name: str | None
+    description: str | None
+    status: str
+    size_gb: int
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None = None
+    availability_zone: str | None = None
+    volume_type: str | None = None
+    bootable: bool = False
+    multiattach: bool = False
+    encrypted: bool = False
+    encryption_key_id: str | None = None
+    snapshot_id: str | None = None
+    source_volid: str | None = None
+    host: str | None = None
+    previous_status: str | None = None
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    image_metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    attachments: tuple[dict[str, Any], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A point-in-time copy of a volume on the volume's own storage."""
+
+    id: str
+    volume_id: str
+    project_id: str
+    user_id: str | None
+    name: str | None
+    description: str | None
+    status: str
+    size_gb: int
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None = None
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NewVolume:
+    """What a caller wants of a volume to be made. ``holder`` names the task that will fill it (see
+    VolumeDriver.acquire_volume).
+
+    ``limits`` (resource → quota of the project, -1 for none) binds a driver that serves the
+    volumes itself; others have their own.
+    """
+
+    size_gb: int
+    name: str | None = None
+    description: str | None = None
+    volume_type: str | None = None
+    availability_zone: str | None = None
+    snapshot_id: str | None = None
+    source_volid: str | None = None
+    bootable: bool = False
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    image_metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    multiattach: bool = False
+    holder: str | None = None
+    limits: dict[str, int] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hold:
+    """A volume or snapshot that a task has taken for itself."""
+
+    holder: str
+    resource_id: str
+    is_snapshot: bool
+    status: str
+    since: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VolumeType:
+    """A kind of volume on offer."""
+
+    id: str
+    name: str
+    description: str | None
+    is_default: bool
+    is_public: bool = True
+    extra_specs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listing:
+    """Which volumes or snapshots a list wants.
+
+    :param filters: field → value or several; ``field~`` → part of it; ``metadata`` → pairs that
+        must all be there. The project is a filter like any other.
+    :param sort: (field, ``asc`` or ``desc``); ties are broken by id
+    :param marker: id of the last one of the page before
+    """
+
+    filters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sort: Sequence[tuple[str, str]] = (('created_at', 'desc'),)
+    limit: int | None = None
+    marker: str | None = None
+    offset: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Transfer:
+    """An offer of a volume to whoever knows its key.
+
+    :param auth_key: only in the answer to its creation
+    :param no_snapshots: its snapshots are not handed over
+    """
+
+    id: str
+    volume_id: str
+    name: str | None
+    created_at: datetime.datetime
+    source_project_id: str
+    no_snapshots: bool = False
+    auth_key: str | None = None
