@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables. The migrations in ``alembic/versions`` make them; a test compares the two."""
+
+import sqlalchemy as sa
+
+from backupsvc.db import types
+
+metadata = sa.MetaData(naming_convention={
+    'ix': 'ix_%(table_name)s_%(column_0_N_name)s',
+    'uq': 'uq_%(table_name)s_%(column_0_N_name)s',
+    'fk': 'fk_%(table_name)s_%(column_0_N_name)s',
+    'pk': 'pk_%(table_name)s',
+})
+
+#: The highest value of an INTEGER column on all three databases.
+INT_MAX = 2**31 - 1
+
+_identifier = types.string(36)
+_name = types.string(255)
+_time = types.UtcDateTime()
+
+
+def _id() -> sa.Column:
+    return sa.Column('id', _identifier, primary_key=True)
+
+
+def _made() -> list[sa.Column]:
+    return [
+        sa.Column('created_at', _time, nullable=False),
+        sa.Column('updated_at', _time),
+    ]
+
+
+def _deletable() -> list[sa.Column]:
+    return [
+        sa.Column('deleted_at', _time),
+        sa.Column('deleted', sa.Boolean, nullable=False, server_default=sa.false()),
+    ]
+
+
+def _count(name: str) -> sa.Column:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default='0')
+
+
+backups = sa.Table(
+    'backups', metadata,
+    _id(),
+    sa.Column('project_id', _name, nullable=False),
+    sa.Column('user_id', _name),
+    sa.Column('kind', types.string(16), nullable=False),
+    sa.Column('source_id', _identifier, nullable=False),
+    sa.Column('parent_id', _identifier),
+    sa.Column('set_id', _identifier),
+    sa.Column('name', _name),
+    sa.Column('description', _name),
+    sa.Column('status', types.string(32), nullable=False),
+    sa.Column('fail_reason', _name),
+    sa.Column('container', _name),
+    sa.Column('repository', types.string(64)),
+    sa.Column('repository_project_id', _name),
+    sa.Column('manifest_id', _identifier),
+    sa.Column('size_gb', sa.Integer, nullable=False, server_default='0'),
+    _count('logical_bytes'),
+    _count('read_bytes'),
+    _count('new_bytes'),
+    _count('stored_bytes'),
+    sa.Column('object_count', sa.Integer, nullable=False, server_default='0'),
+    sa.Column('snapshot_id', _identifier),
+    sa.Column('data_timestamp', _time),
+    sa.Column('availability_zone', _name),
+    sa.Column('host', _name),
+    sa.Column('encryption_key_id', _name),
+    sa.Column('origin', types.string(32)),
+    sa.Column('source_facts', types.Json),
+    sa.Column('change_token', sa.Text),
+    *_made(),
+    *_deletable(),
+    # The default list of a project, and of all projects.
+    sa.Index('ix_backups_project_list', 'project_id', 'deleted', 'created_at', 'id'),
+    sa.Index('ix_backups_list', 'deleted', 'created_at', 'id'),
+    # The latest backup of a source; the list filtered by volume.
+    sa.Index('ix_backups_source', 'source_id', 'project_id', 'deleted', 'status',
+             'data_timestamp'),
+    sa.Index('ix_backups_parent', 'parent_id', 'deleted'),
+    sa.Index('ix_backups_manifest', 'manifest_id', 'deleted'),
+    # The purge.
+    sa.Index('ix_backups_deleted_at', 'deleted_at'),
+)
+
+backup_metadata = sa.Table(
+    'backup_metadata', metadata,
+    sa.Column('created_at', _time, nullable=False),
+    sa.Column('updated_at', _time),
+    sa.Column('deleted_at', _time),
+    sa.Column('id', sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column('backup_id', _identifier, sa.ForeignKey('backups.id'), nullable=False),
+    sa.Column('key', _name, nullable=False),
+    sa.Column('value', _name, nullable=False),
+    sa.Column('deleted', sa.Boolean, nullable=False, server_default=sa.false()),
+    # Setting a deleted key again revives its row, so one row per key is enough.
+    sa.UniqueConstraint('backup_id', 'key', name='uq_backup_metadata_backup_id_key'),
+    # The filter by pairs.
+    sa.Index('ix_backup_metadata_pair', 'key', 'value', 'backup_id'),
+)
+
+tasks = sa.Table(
+    'tasks', metadata,
+    _id(),
+    sa.Column('kind', types.string(32), nullable=False),
+    sa.Column('resource_id', _identifier, nullable=False),
+    # resource_id while the task runs, else null: two tasks of one resource never run at once.
+    sa.Column('running_resource_id', _identifier),
+    sa.Column('project_id', _name),
+    sa.Column('user_id', _name),
+    sa.Column('request_id', _name),
+    sa.Column('state', types.string(16), nullable=False),
+    sa.Column('phase', types.string(64)),
+    sa.Column('host_affinity', _name),
+    sa.Column('owner', _name),
+    sa.Column('lease_expires_at', _time),
+    sa.Column('attempt', sa.Integer, nullable=False, server_default='0'),
+    sa.Column('run_after', _time, nullable=False),
+    sa.Column('arguments', types.Json),
+    sa.Column('resume_point', types.Json),
+    _count('bytes_total'),
+    _count('bytes_done'),
+    _count('bytes_read'),
+    _count('bytes_new'),
+    _count('bytes_stored'),
+    sa.Column('cancel_requested', sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column('error', sa.Text),
+    sa.Column('started_at', _time),
+    sa.Column('finished_at', _time),
+    *_made(),
+    sa.UniqueConstraint('running_resource_id', name='uq_tasks_running_resource_id'),
+    sa.Index('ix_tasks_state_run_after', 'state', 'run_after'),
+    sa.Index('ix_tasks_resource', 'resource_id', 'state'),
+    # The purge.
+    sa.Index('ix_tasks_finished_at', 'finished_at'),
+)
+
+services = sa.Table(
+    'services', metadata,
+    sa.Column('id', sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column('host', _name, nullable=False),
+    sa.Column('binary', _name, nullable=False),
+    sa.Column('topic', _name),
+    sa.Column('availability_zone', _name),
+    sa.Column('rpc_version', types.string(36)),
+    sa.Column('object_version', types.string(36)),
+    sa.Column('report_count', sa.Integer, nullable=False, server_default='0'),
+    sa.Column('last_seen_at', _time, nullable=False),
+    sa.Column('disabled', sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column('disabled_reason', _name),
+    *_made(),
+    sa.UniqueConstraint('host', 'binary', name='uq_services_host_binary'),
+)
+
+quotas = sa.Table(
+    'quotas', metadata,
+    sa.Column('project_id', _name, primary_key=True),
+    sa.Column('resource', _name, primary_key=True),
+    sa.Column('hard_limit', sa.Integer, nullable=False),
+    *_made(),
+)
+
+quota_classes = sa.Table(
+    'quota_classes', metadata,
+    sa.Column('class_name', _name, primary_key=True),
+    sa.Column('resource', _name, primary_key=True),
+    sa.Column('hard_limit', sa.Integer, nullable=False),
+    *_made(),
+)
+
+quota_usages = sa.Table(
+    'quota_usages', metadata,
+    sa.Column('project_id', _name, primary_key=True),
+    sa.Column('resource', _name, primary_key=True),
+    _count('in_use'),
+    *_made(),
+)
+
+messages = sa.Table(
+    'messages', metadata,
+    _id(),
+    sa.Column('project_id', _name, nullable=False),
+    sa.Column('request_id', _name),
+    sa.Column('resource_type', _name),
+    sa.Column('resource_id', _identifier),
+    sa.Column('event_id', _name, nullable=False),
+    sa.Column('action_id', types.string(10)),
+    sa.Column('detail_id', types.string(10)),
+    sa.Column('message_level', types.string(16), nullable=False),
+    sa.Column('expires_at', _time),
+    *_made(),
+    sa.Index('ix_messages_project_list', 'project_id', 'created_at', 'id'),
+    sa.Index('ix_messages_expires_at', 'expires_at'),
+)
+
+repositories = sa.Table(
+    'repositories', metadata,
+    _id(),
+    sa.Column('driver', types.string(64), nullable=False),
+    sa.Column('project_id', _name, nullable=False),
+    sa.Column('container', _name, nullable=False),
+    # Backups deleted since the last prune began: what a prune could win space from.
+    sa.Column('deleted_backups', sa.Integer, nullable=False, server_default='0'),
+    sa.Column('last_deleted_at', _time),
+    sa.Column('last_pruned_at', _time),
+    sa.Column('last_verified_at', _time),
+    *_made(),
+    sa.UniqueConstraint('driver', 'project_id', 'container',
+                        name='uq_repositories_driver_project_id_container'),
+)
