@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The child process of a manager that carries bytes: one archive, restore, verify or prune.
+
+``python -m backupsvc.manager.mover`` reads one line of JSON, the job, from standard input and
+writes lines of JSON to standard output: ``{"progress": {…}}`` some times a second, then one
+``{"result": {…}}`` or ``{"error": {"kind", "message", "is_transient"}}``. What it logs goes to
+standard error. SIGTERM asks it to stop cleanly. It never outlives its manager: its input stays
+open as long as that lives.
+
+It imports little and knows neither records nor messages; the keys come from its configuration.
+"""
+
+import contextlib
+import ctypes
+import dataclasses
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from oslo_config import cfg
+
+from backupsvc import conf as service_conf
+from backupsvc.conf import coordination, default, engine, keys, repository, volume
+from backupsvc.context import RequestContext
+from backupsvc.drivers import loader
+from backupsvc.engine import errors
+from backupsvc.manager import failures, repositories
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_CANCELLED = 2
+EXIT_BAD_JOB = 3
+EXIT_ORPHANED = 4
+
+_PR_SET_PDEATHSIG = 1
+
+LOG = logging.getLogger(__name__)
+
+#: The groups of options that carrying bytes needs; the others cost start-up time.
+_OPTIONS = (coordination, default, engine, keys, repository, volume)
+
+Report = Callable[[Any], None]
+
+
+class Channel:
+    """The lines to the manager; several threads write them."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, **message: Any) -> None:
+        """Write one message."""
+        line = json.dumps(message) + '\n'
+        with self._lock:
+            self._stream.write(line)
+            self._stream.flush()
+
+    def progress(self, progress: Any) -> None:
+        """Write the counters of an engine's ``Progress``."""
+        self.send(progress=dataclasses.asdict(progress))
+
+
+def _archive(context: RequestContext, job: dict[str, Any], report: Report,
+             cancelled: threading.Event) -> Any:
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(_repository(context, job, create=True))
+        source = stack.enter_context(contextlib.closing(loader.volume_driver().open_source(
+            context, job['volume_id'], snapshot_id=job['snapshot_id'], holder=job['holder'])))
+        return opened.archive(
+            source, job['backup_id'], parent_id=job['parent_id'], facts=job['facts'],
+            progress=report, cancelled=cancelled.is_set)
+
+
+def _restore(context: RequestContext, job: dict[str, Any], report: Report,
+             cancelled: threading.Event) -> Any:
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(_repository(context, job))
+        target = stack.enter_context(contextlib.closing(loader.volume_driver().open_target(
+            context, job['volume_id'], holder=job['holder'])))
+        return opened.restore(job['backup_id'], target, progress=report,
+                              cancelled=cancelled.is_set)
+
+
+def _verify(context: RequestContext, job: dict[str, Any], report: Report,
+            cancelled: threading.Event) -> Any:
+    with _repository(context, job) as opened:
+        return opened.verify(job['backup_ids'], full=job['full'], progress=report,
+                             cancelled=cancelled.is_set)
+
+
+def _prune(context: RequestContext, job: dict[str, Any], report: Report,
+           cancelled: threading.Event) -> Any:
+    with _repository(context, job) as opened:
+        return opened.prune(grace_s=job['grace_s'], owner=job['owner'], progress=report,
+                            cancelled=cancelled.is_set)
+
+
+_VERBS = {'archive': _archive, 'restore': _restore, 'verify': _verify, 'prune': _prune}
+
+
+def _repository(context: RequestContext, job: dict[str, Any], create: bool = False) -> Any:
+    where = job['repository']
+    return contextlib.closing(repositories.open_repository(
+        context, where['project_id'], where['container'], driver=where['driver'], create=create))
+
+
+def _take_stdout() -> Channel:
+    """Keep standard output for messages: what any library prints goes to standard error."""
+    stream = os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    os.dup2(2, 1)
+    return Channel(stream)
+
+
+def _follow_parent(parent_pid: int) -> None:
+    """End this process when its manager ends, however that happens."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it ended before the line above
+        os._exit(EXIT_ORPHANED)
+    threading.Thread(target=_wait_for_eof, name='parent-watch', daemon=True).start()
+
+
+def _wait_for_eof() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(EXIT_ORPHANED)
+
+
+def _configure(job: dict[str, Any]) -> None:
+    """Read the manager's configuration files and take over its values of our own options.
+
+    Only the drivers of this job are loaded: the others cost start-up time and memory.
+    """
+    conf = cfg.ConfigOpts()
+    for module in _OPTIONS:
+        group = None if module.GROUP.name == 'DEFAULT' else module.GROUP
+        conf.register_opts(module.OPTS, group=group)
+    for family, name in (('volume', job['options']['volume']['driver']),
+                         ('repository', job['repository']['driver'])):
+        for group, opts in loader.load_class(family, name).list_opts():
+            conf.register_opts(opts, group=group)
+    conf([], project='backupsvc', default_config_files=job['config_files'],
+         default_config_dirs=job['config_dirs'])
+    for group, values in job['options'].items():
+        for name, value in values.items():
+            if value is None:
+                continue
+            with contextlib.suppress(cfg.NoSuchGroupError, cfg.NoSuchOptError):
+                conf.set_override(name, value, group=None if group == 'DEFAULT' else group)
+    service_conf.install(conf)
+
+
+def _read_job() -> dict[str, Any]:
+    line = bytearray()
+    while not line.endswith(b'\n'):
+        piece = os.read(0, 65536)
+        if not piece:
+            raise ValueError('standard input ended before the job did')
+        line += piece
+    return json.loads(line)
+
+
+def _carry_out(job: dict[str, Any], channel: Channel, cancelled: threading.Event) -> int:
+    try:
+        _configure(job)
+        context = RequestContext.from_dict(job['context'])
+        result = _VERBS[job['verb']](context, job, channel.progress, cancelled)
+    except errors.Cancelled:
+        return EXIT_CANCELLED
+    except Exception as exc:
+        failure = failures.describe(exc)
+        LOG.error('The %s failed: %s', job['verb'], exc,
+                  exc_info=not failures.is_explained(exc))
+        channel.send(error=dataclasses.asdict(failure))
+        return EXIT_FAILED
+    channel.send(result=dataclasses.asdict(result))
+    return EXIT_DONE
+
+
+def main() -> int:
+    """Carry out the job on standard input; return the exit status."""
+    cancelled = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the manager decides
+    channel = _take_stdout()
+    try:
+        job = _read_job()
+    except ValueError as exc:
+        print(f'mover: {exc}', file=sys.stderr)
+        return EXIT_BAD_JOB
+    _follow_parent(job['manager_pid'])
+    logging.basicConfig(stream=sys.stderr, format='%(levelname)s %(name)s: %(message)s',
+                        level=logging.DEBUG if job['debug'] else logging.INFO)
+    return _carry_out(job, channel, cancelled)
+
+
+if __name__ == '__main__':
+    status = main()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(status)  # no thread of a library may hold up the end

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a manager does from time to time: heartbeat, holds that outlived their task, prune."""
+
+import datetime
+import threading
+from collections.abc import Callable
+
+from oslo_log import log
+from oslo_utils import timeutils, uuidutils
+
+from backupsvc import conf as service_conf
+from backupsvc import context as request_context
+from backupsvc import exception, rpc, states
+from backupsvc.drivers import loader
+from backupsvc.drivers.base import Hold
+from backupsvc.objects.repository import Repository
+from backupsvc.objects.service import Service
+from backupsvc.objects.task import Task
+
+LOG = log.getLogger(__name__)
+
+BINARY = 'backupsvc-manager'
+
+
+class Periodics:
+    """The threads of one manager's periodic work."""
+
+    def __init__(self, host: str, wake: Callable[[], None]):
+        self._host = host
+        self._wake = wake
+        self._is_over = threading.Event()
+        conf = service_conf.current().manager
+        jobs = [('heartbeat', self.heartbeat, conf.heartbeat_interval),
+                ('holds', self.release_holds, conf.hold_sweep_interval)]
+        if conf.prune_interval:
+            jobs.append(('prune', self.queue_prunes, conf.prune_interval))
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(name, job, interval),
+                             name=f'periodic-{name}', daemon=True)
+            for name, job, interval in jobs]
+
+    def start(self) -> None:
+        """Begin, each with a first run now."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End after what is running."""
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _repeat(self, name: str, job: Callable, interval_s: float) -> None:
+        while not self._is_over.is_set():
+            context = request_context.get_admin_context()
+            context.update_store()
+            try:
+                job(context)
+            except Exception:
+                LOG.exception('Periodic work "%s" failed; it is tried again in %s s', name,
+                              interval_s)
+            self._is_over.wait(interval_s)
+
+    def heartbeat(self, context: request_context.RequestContext) -> None:
+        """Say that this manager lives."""
+        conf = service_conf.current().manager
+        Service.heartbeat(context, host=self._host, binary=BINARY, topic=rpc.TOPIC,
+                          availability_zone=conf.availability_zone, rpc_version=rpc.VERSION)
+
+    def release_holds(self, context: request_context.RequestContext) -> None:
+        """Give back what is held for a task that has ended, or that never came to be."""
+        for hold in loader.volume_driver().list_holds(context):
+            try:
+                task = Task.get_by_id(context, hold.holder)
+            except exception.TaskNotFound:
+                task = None
+            if self._is_leftover(hold, task):
+                LOG.warning('%s is given back: its task %s %s', hold.resource_id, hold.holder,
+                            'has ended' if task else 'never came to be')
+                _release(context, hold, task)
+
+    @staticmethod
+    def _is_leftover(hold: Hold, task: Task | None) -> bool:
+        if task is not None:
+            return task.state not in states.TASK_LIVE
+        grace = datetime.timedelta(seconds=service_conf.current().manager.hold_grace)
+        return timeutils.utcnow(with_timezone=True) - hold.since > grace
+
+    def queue_prunes(self, context: request_context.RequestContext) -> None:
+        """Queue a prune of each repository in which backups were deleted since the last one."""
+        conf = service_conf.current().manager
+        for record in Repository.due_for_prune(context, conf.prune_interval):
+            if Task.live_for(context, record.id):
+                continue
+            Task(context, id=uuidutils.generate_uuid(), kind=states.TASK_PRUNE,
+                 resource_id=record.id, project_id=record.project_id,
+                 request_id=context.request_id, arguments={}).create()
+            self._wake()
+
+
+def _release(context: request_context.RequestContext, hold: Hold, task: Task | None) -> None:
+    driver = loader.volume_driver()
+    status = None  # as before the hold
+    if task is not None and task.kind == states.TASK_RESTORE:
+        if (task.resume_point or {}).get('restored'):
+            status = 'available'
+        elif task.started_at is not None and not task.arguments.get('new_volume'):
+            status = 'error_restoring'
+    release = driver.release_snapshot if hold.is_snapshot else driver.release_volume
+    release(context, hold.resource_id, holder=hold.holder, status=status)
