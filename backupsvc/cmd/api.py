@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``backupsvc-api``: the public API on the service's own HTTP server, until SIGTERM or SIGINT."""
+
+import logging
+import signal
+import sys
+import threading
+from types import FrameType
+
+from oslo_config import cfg
+
+from backupsvc import cmd, rpc
+from backupsvc.wsgi import paste, server
+from backupsvc.wsgi.middleware import noauth
+
+LOG = logging.getLogger(__name__)
+
+
+def build_server(conf: cfg.ConfigOpts, name: str | None = None) -> server.Server:
+    """Return the server of a trust zone's application as configured, not started.
+
+    :param name: application of the paste file; None is the public one
+    :raises ExposedWithoutAuthentication: it would listen without authentication beyond loopback
+    """
+    noauth.check_bind(conf.api.auth_strategy, conf.api.bind_host)
+    return server.Server(
+        paste.loadapp(conf, name),
+        conf.api.bind_host,
+        conf.api.port,
+        conf.api.threads,
+        conf.api.shutdown_timeout,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until a signal asks to stop; requests in flight are ended first."""
+    conf = cmd.load_config(sys.argv[1:] if argv is None else argv, 'backupsvc-api')
+    serving = build_server(conf)
+    stop = threading.Event()
+
+    def asked_to_stop(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, asked_to_stop)
+    signal.signal(signal.SIGINT, asked_to_stop)
+    serving.start()
+    LOG.info('Listening on %s', serving.url)
+    stop.wait()
+    LOG.info('Stopping; waiting up to %d s for requests in flight', conf.api.shutdown_timeout)
+    serving.stop()
+    rpc.flush()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
