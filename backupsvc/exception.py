@@ -212,3 +212,13 @@ class VolumeTypeInUse(Invalid):
 
 class TransferNotFound(NotFound):
     message_format = 'Transfer %(transfer_id)s could not be found.'
+
+
+class InstanceNotFound(NotFound):
+    message_format = 'Instance %(instance_id)s could not be found.'
+
+
+class InvalidInstance(Conflict):
+    """The state of an instance forbids what was asked. Details: reason, status."""
+
+    message_format = 'Invalid instance: %(reason)s'

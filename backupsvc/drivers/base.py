@@ -105,8 +105,45 @@ class NewVolume:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class AttachedVolume:
+    """A volume as its instance has it.
+
+    :param is_boot: the instance boots from it
+    """
+
+    volume_id: str
+    device: str
+    is_boot: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Instance:
+    """A machine as its driver shows it. Times are aware UTC.
+
+    :param status: in the words of the compute API: ``ACTIVE``, ``SHUTOFF``, ``PAUSED``,
+        ``SUSPENDED``, ``ERROR``, and others that a cloud has
+    :param task_state: what is being done to it at this moment, None for nothing
+    :param fault: why it is in ``ERROR``
+    :param volumes: every attached volume, ordered by device
+    """
+
+    id: str
+    project_id: str
+    user_id: str | None
+    name: str | None
+    status: str
+    created_at: datetime.datetime
+    updated_at: datetime.datetime | None = None
+    task_state: str | None = None
+    fault: str | None = None
+    host: str | None = None
+    availability_zone: str | None = None
+    volumes: tuple[AttachedVolume, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Hold:
-    """A volume or snapshot that a task has taken for itself."""
+    """A volume, snapshot or instance that a task has taken for itself."""
 
     holder: str
     resource_id: str
@@ -129,7 +166,7 @@ class VolumeType:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listing:
-    """Which volumes or snapshots a list wants.
+    """Which volumes, snapshots or instances a list wants.
 
     :param filters: field → value or several; ``field~`` → part of it; ``metadata`` → pairs that
         must all be there. The project is a filter like any other.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from oslo_config import cfg
 
     from backupsvc.drivers.base import Driver
+    from backupsvc.drivers.instance.base import InstanceDriver
     from backupsvc.drivers.repository.base import RepositoryDriver
     from backupsvc.drivers.volume.base import VolumeDriver
     from backupsvc.engine.store import Store
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 DISTRIBUTION = 'backupsvc'
-FAMILIES = ('volume', 'repository')
+FAMILIES = ('volume', 'instance', 'repository')
 STORES_GROUP = 'backupsvc.stores'
 
 _lock = threading.Lock()
@@ -45,6 +46,14 @@ def volume_driver() -> VolumeDriver:
     :raises DriverNotFound: no such driver is installed
     """
     return _driver('volume', None)
+
+
+def instance_driver() -> InstanceDriver:
+    """Return the driver of ``[instance] driver``, the same instance every time.
+
+    :raises DriverNotFound: no such driver is installed
+    """
+    return _driver('instance', None)
 
 
 def repository_driver(name: str | None = None) -> RepositoryDriver:
@@ -99,8 +108,8 @@ def register_options(conf: cfg.ConfigOpts) -> None:
     service that uses another.
     """
     # oslo.config costs more than the whole start of a repository command, which never comes here.
-    from backupsvc.conf import repository, volume
-    for module in (volume, repository):
+    from backupsvc.conf import instance, repository, volume
+    for module in (volume, instance, repository):
         conf.register_group(module.GROUP)
         conf.register_opts(module.OPTS, group=module.GROUP)
     for group, opts in list_opts():
