@@ -222,3 +222,39 @@ class InvalidInstance(Conflict):
     """The state of an instance forbids what was asked. Details: reason, status."""
 
     message_format = 'Invalid instance: %(reason)s'
+
+
+class DatabaseServerNotFound(NotFound):
+    """The driver has no server of this instance on this host. Details: instance_id."""
+
+    message_format = 'The database server of instance %(instance_id)s could not be found.'
+
+
+class DatabaseFlavorNotFound(NotFound):
+    message_format = 'Flavor %(flavor_id)s could not be found.'
+
+
+class DatabaseNotFound(NotFound):
+    message_format = 'Database %(name)s could not be found.'
+
+
+class DatabaseExists(Invalid):
+    message_format = 'Database %(name)s already exists.'
+
+
+class DatabaseUserNotFound(NotFound):
+    """Details: name, host."""
+
+    message_format = 'User %(name)s could not be found.'
+
+
+class DatabaseUserExists(Invalid):
+    """Details: name, host."""
+
+    message_format = 'User %(name)s@%(host)s already exists.'
+
+
+class DumpDamaged(Invalid):
+    """A dump to be loaded is not what was stored. Details: reason."""
+
+    message_format = 'The backup is damaged: %(reason)s'

@@ -9,7 +9,7 @@ never a client library's.
 import abc
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from oslo_config import cfg
@@ -196,3 +196,113 @@ class Transfer:
     source_project_id: str
     no_snapshots: bool = False
     auth_key: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DatabaseFlavor:
+    """A size of database servers on offer; ``ram_mb`` is MiB."""
+
+    id: str
+    name: str
+    ram_mb: int
+    vcpus: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Datastore:
+    """What serves the databases, and its version."""
+
+    type: str
+    version: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NewDatabaseServer:
+    """What a caller wants of a database server to be made.
+
+    :param volume_path: raw file or block device of ``volume_gb`` GiB for the data, on the driver's
+        host; None keeps them in a directory of the driver, whose size nothing limits
+    :param allowed_cidrs: from where clients may connect; none at all when empty
+    """
+
+    ram_mb: int
+    volume_gb: int
+    volume_path: str | None = None
+    allowed_cidrs: Sequence[str] = ('0.0.0.0/0', '::/0')
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DatabaseServer:
+    """A database server as its driver finds it.
+
+    ``host`` and ``port`` are where clients connect. ``size_bytes`` is the room for data, None
+    where nothing limits it.
+    """
+
+    id: str
+    host: str
+    port: int
+    is_running: bool
+    used_bytes: int
+    size_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Database:
+    """A database of a server. None takes the server's character set (``utf8``), and the character
+    set's collation.
+    """
+
+    name: str
+    character_set: str | None = None
+    collation: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DatabaseUser:
+    """Who may connect to a database server from ``host``, a pattern as the server knows them, and
+    the names of the databases that are granted whole, ascending.
+    """
+
+    name: str
+    host: str = '%'
+    databases: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NewDatabaseUser:
+    """A user to be made. ``password_hash`` is what ``DatabaseDriver.hash_password`` returned."""
+
+    name: str
+    password_hash: str = dataclasses.field(repr=False)
+    host: str = '%'
+    databases: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DumpFacts:
+    """What is known of a dump once it was read to its end.
+
+    :param point: what the next increment is taken since (opaque text)
+    :param checksum: ``sha256:<hex>`` of the bytes that were read
+    :param stored_bytes: how many that were
+    :param data_bytes: room that the data took on the server; what a load needs at least
+    """
+
+    point: str
+    checksum: str
+    stored_bytes: int
+    data_bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredDump:
+    """A dump to be loaded.
+
+    :param open: called once, returns an object with ``read(size) -> bytes``, empty at the end; its
+        errors pass through the load
+    :param checksum: as DumpFacts has it; None loads unchecked
+    """
+
+    open: Callable[[], Any]
+    checksum: str | None = None

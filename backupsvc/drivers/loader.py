@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from oslo_config import cfg
 
     from backupsvc.drivers.base import Driver
+    from backupsvc.drivers.database.base import DatabaseDriver
     from backupsvc.drivers.instance.base import InstanceDriver
     from backupsvc.drivers.repository.base import RepositoryDriver
     from backupsvc.drivers.volume.base import VolumeDriver
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 DISTRIBUTION = 'backupsvc'
-FAMILIES = ('volume', 'instance', 'repository')
+FAMILIES = ('volume', 'instance', 'repository', 'database')
+#: Option groups of families that are not called as the family is.
+_GROUPS = {'database': 'database_instances'}
 STORES_GROUP = 'backupsvc.stores'
 
 _lock = threading.Lock()
@@ -63,6 +66,14 @@ def repository_driver(name: str | None = None) -> RepositoryDriver:
     :raises DriverNotFound: no such driver is installed
     """
     return _driver('repository', name)
+
+
+def database_driver() -> DatabaseDriver:
+    """Return the driver of ``[database_instances] driver``, the same instance every time.
+
+    :raises DriverNotFound: no such driver is installed
+    """
+    return _driver('database', None)
 
 
 def list_drivers(family: str) -> list[str]:
@@ -108,8 +119,8 @@ def register_options(conf: cfg.ConfigOpts) -> None:
     service that uses another.
     """
     # oslo.config costs more than the whole start of a repository command, which never comes here.
-    from backupsvc.conf import instance, repository, volume
-    for module in (volume, instance, repository):
+    from backupsvc.conf import database_instances, instance, repository, volume
+    for module in (volume, instance, repository, database_instances):
         conf.register_group(module.GROUP)
         conf.register_opts(module.OPTS, group=module.GROUP)
     for group, opts in list_opts():
@@ -145,7 +156,7 @@ def reset() -> None:
 def _driver(family: str, name: str | None) -> Any:
     from backupsvc import conf as configuration  # deferred: imports oslo.config
     conf = configuration.current()
-    name = name or conf[family].driver
+    name = name or conf[_GROUPS.get(family, family)].driver
     with _lock:
         driver = _drivers.get((family, name))
         if driver is None:
