@@ -33,6 +33,8 @@ class Route:
         itself answers (400 with a schema, 401, 403 with policies, 404 with path parameters, 406
         with microversions, 413 and 415 with a body). An error with any other status is a defect,
         which test runs find
+    :param forwarded: statuses of success of answers that are another service's and handed on as
+        they are; their bodies are that service's to describe
     :param served: asked once, with the configuration, when the application is built; False leaves
         the row out. None is always
     """
@@ -45,6 +47,7 @@ class Route:
     max_version: Version | None = None
     policies: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()
+    forwarded: tuple[int, ...] = ()
     served: Callable[[Any], bool] | None = None
 
     def serves(self, version: Version | None) -> bool:
@@ -87,6 +90,19 @@ class Faults:
 
 
 @dataclasses.dataclass(frozen=True)
+class Representation:
+    """How bodies of one media type are read and written.
+
+    :param parse: (bytes, JSON Schema of the body or None) → value; without a schema only the name
+        of the top-level key counts. Raises ``errors.MalformedBody``
+    :param render: value → bytes
+    """
+
+    parse: Callable[[bytes, Mapping[str, Any] | None], Any]
+    render: Callable[[Any], bytes]
+
+
+@dataclasses.dataclass(frozen=True)
 class Dialect:
     """One compatible HTTP API.
 
@@ -94,8 +110,15 @@ class Dialect:
         ``('/v3/{project_id:[0-9a-f\\-]+}', '/v3')``
     :param zone: trust zone whose pipeline it is served in: ``public`` or ``management``
     :param content_types: request media types it takes; the first is the one it answers with
+    :param representations: those of ``content_types`` that are not JSON, and how to read and write
+        them; an answer is in the one that the request accepts
     :param version_entry: (request) → the dialect's entry in ``GET /``; also its own version
         document
+    :param has_own_version: the version document is an object ``version`` instead of the list
+        ``versions``
+    :param foreign_project_status: the answer to a project in the URL that is not the caller's
+    :param admit: called with each request before it is looked at any further; what it raises is
+        the answer
     :param fallback: takes requests that no row matches in method, path or action (the forwarding
         to Cinder). Called with the request before its body is read, except for an unknown action;
         returns a Response, or None to have the kernel answer 404 or 405
@@ -108,6 +131,10 @@ class Dialect:
     routes: Sequence[Route]
     faults: Faults
     content_types: tuple[str, ...] = ('application/json',)
+    representations: Mapping[str, Representation] = dataclasses.field(default_factory=dict)
     versions: Versions | None = None
     version_entry: Callable[['Request'], dict] | None = None
+    has_own_version: bool = False
+    foreign_project_status: int = 400
+    admit: Callable[['Request'], None] | None = None
     fallback: Callable[['Request'], Any] | None = None

@@ -34,6 +34,17 @@ class MalformedURL(BadRequest):
     message = 'Malformed request url'
 
 
+class ForeignProject(MalformedURL):
+    """The project in the URL is not that of the token.
+
+    :param status: what the dialect answers then
+    """
+
+    def __init__(self, status: int):
+        super().__init__()
+        self.status = status
+
+
 class ValidationFailed(BadRequest):
     """A body or a query does not match its schema."""
 

@@ -62,9 +62,14 @@ def _plain(status: int, message: str, error: Exception | None) -> tuple[Any, dic
 
 
 def render(
-    error: Exception, dialect: Dialect | None, request_id: str | None = None
+    error: Exception,
+    dialect: Dialect | None,
+    request_id: str | None = None,
+    media_type: str = 'application/json',
 ) -> webob.Response:
     """Turn an error into the answer that the dialect's clients understand.
+
+    :param media_type: one of the dialect's representations, or JSON
 
     What is neither a domain error nor one of the kernel's is logged with its traceback, which
     carries the request's id, and answered with 500 and no detail.
@@ -75,8 +80,11 @@ def render(
     body, headers = (dialect.faults.render if dialect else _plain)(
         status, message_of(error, dialect), error
     )
+    representation = dialect.representations.get(media_type) if dialect else None
     answer = webob.Response(
-        status=status, body=orjson.dumps(body), content_type='application/json'
+        status=status,
+        body=representation.render(body) if representation else orjson.dumps(body),
+        content_type=media_type if representation else 'application/json',
     )
     if isinstance(error, errors.HTTPFault):
         answer.headers.update(error.headers)

@@ -45,17 +45,21 @@ class DialectApplication:
                 f'{self.dialect.versions.service_type} {microversion.text(used)}'
             )
             answer.vary = [*(answer.vary or ()), microversion.HEADER]
+        if self.dialect.representations:
+            answer.vary = [*(answer.vary or ()), 'Accept']
         return answer
 
     def _serve(self, req: Request) -> webob.Response:
         refused = req.environ.get(REFUSED)
         if refused is not None:
             raise refused
+        if self.dialect.admit is not None:
+            self.dialect.admit(req)
         if self.dialect.versions:
             req.version = microversion.negotiate(
                 req.headers.get(microversion.HEADER), self.dialect.versions
             )
-        _check_project(req)
+        _check_project(req, self.dialect.foreign_project_status)
         match = self.router.match(req.method, req.dialect_path)
         if match is None:
             return self._unmatched(req, self._no_row(req))
@@ -96,8 +100,8 @@ class DialectApplication:
         rules = validation.rules_of(route.handler)
         body_rule = validation.select(rules.body, req.version)
         if body_rule is not None:
-            if route.action is None:
-                present, value = req.parsed_body()
+            if route.action is None or self.dialect.representations:
+                present, value = req.parsed_body(body_rule.schema)
             validation.check_body(body_rule.schema, present, value)
             req.json = value
         query_rule = validation.select(rules.query, req.version)
@@ -121,18 +125,20 @@ class DialectApplication:
             answer = webob.Response(status=rule.status)
             del answer.content_type
         else:
+            media_type = req.answer_type
+            representation = self.dialect.representations.get(media_type)
             answer = webob.Response(
                 status=rule.status,
-                body=orjson.dumps(result),
-                content_type=self.dialect.content_types[0],
+                body=representation.render(result) if representation else orjson.dumps(result),
+                content_type=media_type,
             )
         if self.is_checking:
-            validation.check_response(rule, None if result is None else orjson.loads(answer.body))
+            validation.check_response(rule, orjson.loads(orjson.dumps(result)))
         answer.headers.update(req.response_headers)
         return answer
 
     def _fault(self, req: Request, error: Exception) -> webob.Response:
-        answer = faults.render(error, self.dialect, req.request_id)
+        answer = faults.render(error, self.dialect, req.request_id, req.answer_type)
         if self.is_checking and req.route is not None and answer.status_int != 500:
             declared = declared_errors(self.dialect, req.route)
             if answer.status_int not in declared:
@@ -151,11 +157,11 @@ def _action_of(value: Any) -> str:
     return next(iter(value))
 
 
-def _check_project(req: Request) -> None:
+def _check_project(req: Request, status: int) -> None:
     """The project of the URL must be the caller's own; other projects are reached by filters,
     never by the URL.
 
-    :raises MalformedURL: it is another
+    :raises ForeignProject: it is another
     """
     project = next(
         (req.mount_params[name] for name in PROJECT_PARAMETERS if name in req.mount_params), None
@@ -165,7 +171,7 @@ def _check_project(req: Request) -> None:
     if req.environ.get(PROJECT_FROM_URL):
         req.context.project_id = project
     elif req.context.project_id != project:
-        raise errors.MalformedURL()
+        raise errors.ForeignProject(status)
 
 
 def declared_errors(dialect: Dialect, route: Route) -> set[int]:
@@ -179,9 +185,10 @@ def declared_errors(dialect: Dialect, route: Route) -> set[int]:
         or route.action
         or rules.query
         or dialect.versions
-        or any('{' in mount for mount in dialect.mounts)
     ):
         found.add(400)
+    if any('{' in mount for mount in dialect.mounts):
+        found.add(dialect.foreign_project_status)
     if rules.body or route.action:
         found |= {413, 415}
     if route.policies:

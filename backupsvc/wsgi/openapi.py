@@ -114,7 +114,8 @@ def _operation(
         schema = bodies[0] if len(bodies) == 1 else {'anyOf': bodies}
         operation['requestBody'] = {
             'required': not all(validation.is_valid(schema, None) for schema in bodies),
-            'content': {kind: {'schema': _portable(schema)} for kind in dialect.content_types},
+            'content': {kind: {'schema': _portable(schema)} for kind in dialect.content_types
+                        if kind not in dialect.representations},
         }
     policies = sorted({policy for row in rows for policy in row.policies})
     if policies:
@@ -181,7 +182,12 @@ def _responses(dialect: Dialect, rows: list[Route], version: Version | None) -> 
         rule = validation.select(validation.rules_of(row.handler).response, version)
         if rule is not None:
             bodies.setdefault(rule.status, []).append(rule.schema)
-    found = {str(status): _success(dialect, each) for status, each in sorted(bodies.items())}
+    found = {
+        str(status): {'description': 'The answer of the service behind, as it is.'}
+        for row in rows
+        for status in row.forwarded
+    }
+    found |= {str(status): _success(dialect, each) for status, each in sorted(bodies.items())}
     errors = set().union(*(handler.declared_errors(dialect, row) for row in rows)) | {500}
     for status in sorted(errors):
         found[str(status)] = _error(dialect, status)

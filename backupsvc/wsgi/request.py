@@ -6,7 +6,7 @@ of links.
 import json
 import math
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import webob
@@ -40,6 +40,7 @@ class Request(webob.Request):
         where the schema says array
     :ivar response_headers: headers that the handler wants on its answer
     :ivar public_endpoint: configured base of links, None to use the request's own
+    :ivar root: the root application that was given the request, for ``dispatch.py``
     """
 
     context: 'RequestContext | None' = None
@@ -53,6 +54,7 @@ class Request(webob.Request):
     query: Mapping[str, Any] = {}
     response_headers: dict[str, str] = {}
     public_endpoint: str | None = None
+    root: Callable | None = None
 
     @property
     def application_url(self) -> str:
@@ -112,9 +114,23 @@ class Request(webob.Request):
         except (OSError, webob.request.DisconnectionError):
             raise errors.BadRequest('The request body ended early') from None
 
-    def parsed_body(self) -> tuple[bool, Any]:
+    @property
+    def answer_type(self) -> str:
+        """The media type of the answer: the dialect's first, unless the request accepts another
+        one of its representations rather.
+        """
+        if self.dialect is None:
+            return 'application/json'
+        first = self.dialect.content_types[0]
+        if not self.dialect.representations:
+            return first
+        found = self.accept.acceptable_offers([first, *self.dialect.representations])
+        return found[0][0] if found else first
+
+    def parsed_body(self, schema: Mapping[str, Any] | None = None) -> tuple[bool, Any]:
         """Return (whether there is a body, its value).
 
+        :param schema: what the body will be checked with; XML has no types of its own
         :raises UnsupportedContentType: the dialect does not take this media type, or none is
             named: a web page can send such a request anywhere without asking
         :raises MalformedBody: not JSON as RFC 8259 has it, or JSON that no store of ours could
@@ -125,6 +141,9 @@ class Request(webob.Request):
             return False, None
         if self.content_type not in self.dialect.content_types:
             raise errors.UnsupportedContentType()
+        representation = self.dialect.representations.get(self.content_type)
+        if representation is not None:
+            return True, representation.parse(raw, schema)
         return True, parse_json(raw)
 
 

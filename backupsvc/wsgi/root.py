@@ -3,6 +3,7 @@
 and answers 404 elsewhere.
 """
 
+import collections
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
@@ -96,11 +97,13 @@ class Root:
             application = handler.DialectApplication(dialect, served_rows(dialect, conf))
             mounts += [Mount(prefix, _compile(prefix), application) for prefix in dialect.mounts]
         self.mounts = sorted(mounts, key=lambda mount: mount.rank)
+        self._prefixes = collections.Counter(mount.prefix for mount in mounts)
 
     @webob.dec.wsgify(RequestClass=Request)
     def __call__(self, req: Request) -> webob.Response:
         """Answer a request."""
         req.public_endpoint = self.public_endpoint
+        req.root = self
         req.context = req.environ.get(CONTEXT)
         try:
             path = req.decoded_path()
@@ -131,11 +134,27 @@ class Root:
         return mount.application.dialect if mount else None
 
     def _find(self, path: str) -> tuple[Mount | None, Mapping[str, str], str]:
+        """Return the mount of a path, its parameters and the rest of the path.
+
+        Dialects that share a prefix are told apart by their tables: the first one that knows the
+        rest of the path serves it, and what none of them knows is the first one's to refuse.
+        """
+        found: tuple[Mount | None, Mapping[str, str], str] = (None, {}, '')
         for mount in self.mounts:
             match = mount.pattern.match(path)
-            if match:
-                return mount, match.groupdict(), path[match.end() :]
-        return None, {}, ''
+            if match is None:
+                continue
+            if found[0] is not None and mount.rank != found[0].rank:
+                break
+            rest = path[match.end() :]
+            here = (mount, match.groupdict(), rest)
+            if not self._is_shared(mount) or mount.application.router.allowed(rest or '/'):
+                return here
+            found = found if found[0] is not None else here
+        return found
+
+    def _is_shared(self, mount: Mount) -> bool:
+        return self._prefixes[mount.prefix] > 1
 
     def _versions(self, req: Request) -> webob.Response:
         """All dialects in one list, with 300 Multiple Choices; the volume service comes first,
@@ -157,7 +176,8 @@ class Root:
             return webob.Response(
                 status=302, location=req.application_url + req.decoded_path() + '/'
             )
-        return _json(200, {'versions': [_entry(req, dialect)]})
+        entry = _entry(req, dialect)
+        return _json(200, {'version': entry} if dialect.has_own_version else {'versions': [entry]})
 
 
 def _is_version_document(dialect: Dialect, params: Mapping[str, str], rest: str) -> bool:

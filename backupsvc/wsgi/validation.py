@@ -18,6 +18,7 @@ from typing import Any
 
 import jsonschema
 from jsonschema import validators
+from oslo_utils import strutils
 
 from backupsvc.wsgi import errors, parameter_types
 from backupsvc.wsgi.dialect import Version
@@ -163,12 +164,13 @@ def _clip(text: str) -> str:
 
 
 def _describe(error: jsonschema.ValidationError, where: str) -> str:
+    if error.schema.get('writeOnly'):
+        return f'Invalid input for {where} {error.path[-1]}.'
+    message = strutils.mask_password(_clip(error.message))
     if not error.path:
-        return _clip(error.message)
-    return (
-        f'Invalid input for {where} {error.path[-1]}. Value: {_clip(str(error.instance))}. '
-        f'{_clip(error.message)}'
-    )
+        return message
+    value = strutils.mask_password(_clip(str(error.instance)))
+    return f'Invalid input for {where} {error.path[-1]}. Value: {value}. {message}'
 
 
 def _check(schema: Mapping[str, Any], value: Any, where: str) -> None:

@@ -43,6 +43,8 @@ def known(service):
     messages.create(caller, messages.BACKUP_CREATE, messages.CREATE_FAILED, backup.id)
     record = {'id': 'a3ec1bd6-45f5-4bc2-b7d1-95d1bb5b4a3c', 'size': 1}
     return {
+        'project_id': fixture.PROJECT,
+        'tenant_id': fixture.PROJECT,
         'backup_id': backup.id,
         'volume_id': volume.id,
         'snapshot_id': service.snapshot(volume).id,
@@ -95,8 +97,9 @@ def _body(row, version, known):
 
 def _ask(service, dialect, row, known, roles):
     version = row.max_version or (dialect.versions and dialect.versions.maximum)
-    path = openapi.plain_path(dialect.mounts[-1] + row.path)
-    for name in dict.fromkeys(openapi.parameter_names(row.path)):
+    template = dialect.mounts[0] + row.path
+    path = openapi.plain_path(template)
+    for name in dict.fromkeys(openapi.parameter_names(template)):
         path = path.replace('{' + name + '}', str(known.get(name, 'x')))
     req = webob.Request.blank(path, method=row.method)
     req.headers['X-Auth-Token'] = f'nobody:{fixture.PROJECT}:{roles}'

@@ -4,8 +4,10 @@
 import dataclasses
 
 import pytest
+import webob
 
 from backupsvc.wsgi import paste, root
+from backupsvc.wsgi.dialect import Faults, Route
 from tests.fixtures import dialect
 from tests.unit.wsgi.conftest import Application
 
@@ -142,3 +144,22 @@ def test_the_longest_mount_wins():
     assert found('/v1.1/x') == 'dotted'
     assert found('/v1x1') is None
     assert found('/v11') is None
+
+
+def test_dialects_that_share_a_prefix_are_told_apart_by_their_tables():
+    other = dataclasses.replace(
+        dialect.PLAIN_DIALECT,
+        name='rain',
+        routes=(Route('GET', '/drops/{thing_id}', dialect.show_key),),
+        faults=Faults(render=lambda status, message, error: ({'rain': message}, {})),
+    )
+    served = root.Root(dialect.configuration(), [dialect.PLAIN_DIALECT, other])
+
+    def ask(path, method='GET'):
+        return webob.Request.blank(path, method=method).get_response(served)
+
+    assert ask('/v1/things/gone').json_body['plain']
+    assert ask('/v1/drops/a', 'POST').json_body['rain']
+    assert ask('/v1/drops/a', 'POST').headers['Allow'] == 'GET'
+    assert 'plain' in ask('/v1/nothing').json_body
+    assert ask('/v1/').json_body['versions'][0]['id'] == 'v1'
