@@ -5,8 +5,11 @@ What stays as it was: method, query, body, token, microversion and every other e
 the request id goes along as the global one. What does not: hop-by-hop headers, what our own
 authentication added, and links to the service behind, which become links to us. Redirects are
 handed on, never followed. A path cannot leave the prefix it is put under.
+
+Where the service behind is this process itself, ``dispatch.py`` does the same without a socket.
 """
 
+import functools
 import http.client
 import io
 import logging
@@ -22,6 +25,7 @@ import orjson
 import webob
 import webob.exc
 
+from backupsvc import conf as service_conf
 from backupsvc.wsgi import errors
 from backupsvc.wsgi.request import Request
 
@@ -191,7 +195,8 @@ class Forwarder:
     """Forwards requests to one service.
 
     :param base_url: the prefix that every path is put under, ``http://cinder:8776/v3``
-    :param own_prefix: the prefix here that stands for ``base_url`` in links, ``/v3``
+    :param own_prefix: the prefix here that stands for ``base_url`` in links, ``/v3``; None leaves
+        answers as they are, because nothing here stands for it
     :param connect_timeout: seconds to wait for the connection
     :param timeout: seconds to wait for the head of the answer, then for each piece of its body
     :param cafile: certificates that ``https`` is checked with; None takes the system's
@@ -202,7 +207,7 @@ class Forwarder:
         self,
         base_url: str,
         *,
-        own_prefix: str = '',
+        own_prefix: str | None = '',
         connect_timeout: float = 5,
         timeout: float = 60,
         cafile: str | None = None,
@@ -216,7 +221,7 @@ class Forwarder:
         self._netloc = parts.netloc.rpartition('@')[2]
         self._origin = f'{parts.scheme}://{self._netloc}'
         self._prefix = parts.path.rstrip('/')
-        self._own_prefix = own_prefix.rstrip('/')
+        self._own_prefix = own_prefix if own_prefix is None else own_prefix.rstrip('/')
         self._connect_timeout = connect_timeout
         self._timeout = timeout
         self._tls: ssl.SSLContext | None = None
@@ -240,7 +245,7 @@ class Forwarder:
         :raises GatewayTimeout: it does not answer in time
         """
         if path is None:
-            path = req.decoded_path().removeprefix(self._own_prefix)
+            path = req.decoded_path().removeprefix(self._own_prefix or '')
         target = self._target(req, path)
         headers, is_chunked = _request_headers(req, self._netloc)
         exchange = _Exchange(self._connection(), self._timeout)
@@ -264,17 +269,7 @@ class Forwarder:
         )
 
     def _target(self, req: Request, path: str) -> str:
-        raw = req.environ.get('REQUEST_URI') or req.environ.get('RAW_URI') or ''
-        segments = path.split('/')[1:]
-        if (
-            not path.startswith('/')
-            or _ESCAPE.search(path)
-            or re.search('%(2f|5c)', raw.partition('?')[0], re.IGNORECASE)
-            or any(segment in ('.', '..') for segment in segments)
-            or '' in segments[:-1]
-            or re.search(r'[\\\x00-\x1f\x7f]', path)
-        ):
-            raise errors.MalformedURL()
+        segments = checked_segments(req, path)
         quoted = '/'.join(urllib.parse.quote(segment, safe=_SEGMENT_SAFE) for segment in segments)
         query = req.environ.get('QUERY_STRING', '')
         if query:
@@ -295,16 +290,18 @@ class Forwarder:
         response = exchange.receive(req.method)
         answer = webob.Response(status=f'{response.status} {response.reason}'.strip())
         answer.headers.clear()
-        rewriter = _Links(self._origin, self._prefix, req, self._own_prefix, rewrite)
+        rewriter = None
+        if self._own_prefix is not None:
+            rewriter = Links(self._origin, self._prefix, req, self._own_prefix, rewrite)
         answer.headers.extend(_answer_headers(response, rewriter))
         announced = (
             response.getheader('Content-Length') if req.method == 'HEAD' else response.length
         )
         pieces = exchange.pieces()
         start, is_whole = [], False
-        if _may_have_links(response):
+        if rewriter and _may_have_links(response):
             start, is_whole = _read_up_to(pieces, REWRITE_LIMIT)
-        if is_whole and req.method != 'HEAD':
+        if rewriter and is_whole and req.method != 'HEAD':
             exchange.close()
             answer.body = rewriter.body(b''.join(start))
         else:
@@ -314,14 +311,50 @@ class Forwarder:
         return answer
 
 
+@functools.lru_cache(maxsize=32)
+def _cached(
+    base_url: str, own_prefix: str | None, connect_timeout: float, timeout: float
+) -> Forwarder:
+    return Forwarder(
+        base_url, own_prefix=own_prefix, connect_timeout=connect_timeout, timeout=timeout
+    )
+
+
+def to(base_url: str, *, own_prefix: str | None) -> Forwarder:
+    """Return the forwarder to a service, with the timeouts of the configuration."""
+    options = service_conf.current().api
+    return _cached(
+        base_url, own_prefix, options.forward_connect_timeout, options.forward_timeout
+    )
+
+
+def checked_segments(req: Request, path: str) -> list[str]:
+    """Return the segments of a decoded path.
+
+    :raises MalformedURL: to the service behind it could mean another place than to us
+    """
+    raw = req.environ.get('REQUEST_URI') or req.environ.get('RAW_URI') or ''
+    segments = path.split('/')[1:]
+    if (
+        not path.startswith('/')
+        or _ESCAPE.search(path)
+        or re.search('%(2f|5c)', raw.partition('?')[0], re.IGNORECASE)
+        or any(segment in ('.', '..') for segment in segments)
+        or '' in segments[:-1]
+        or re.search(r'[\\\x00-\x1f\x7f]', path)
+    ):
+        raise errors.MalformedURL()
+    return segments
+
+
 def _answer_headers(
-    response: http.client.HTTPResponse, rewriter: '_Links'
+    response: http.client.HTTPResponse, rewriter: 'Links | None'
 ) -> Iterator[tuple[str, str]]:
     """Yield the headers of an answer that are meant for the client; its length is set anew."""
     dropped = HOP_BY_HOP | _named_by_connection(response.getheader('Connection'))
     for name, value in response.getheaders():
         lowered = name.lower()
-        if lowered in ('location', 'content-location'):
+        if rewriter and lowered in ('location', 'content-location'):
             yield name, rewriter.url(value)
         elif lowered not in dropped and lowered != 'content-length':
             # Old servers fold long values over several lines; ours must not.
@@ -410,8 +443,14 @@ def _read_up_to(pieces: Iterator[bytes], limit: int) -> tuple[list[bytes], bool]
     return found, True
 
 
-class _Links:
-    """Turns links to the service behind into links to us."""
+class Links:
+    """Turns links to the service behind into links to us.
+
+    :param origin: scheme, host and port of the service behind, without a slash at the end
+    :param prefix: the path of its base
+    :param own_prefix: the prefix here that stands for its base
+    :param rewrite: what to make of what is below the base; None puts it under ``own_prefix``
+    """
 
     def __init__(
         self, origin: str, prefix: str, req: Request, own_prefix: str, rewrite: Rewrite | None

@@ -19,6 +19,10 @@ MAX_INT = 0x7FFFFFFF
 
 FORMATS = jsonschema.FormatChecker(formats=())
 
+_ID = re.compile(
+    r'(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z', re.ASCII | re.IGNORECASE
+)
+
 
 @FORMATS.checks('uuid')
 def _is_uuid(value: Any) -> bool:
@@ -149,3 +153,11 @@ def to_bool(value: Any) -> bool:
 def is_metadata_key(text: str) -> bool:
     """Tell whether ``text`` may be a metadata key."""
     return re.match(METADATA_KEY, text) is not None
+
+
+def is_id(text: str) -> bool:
+    """Tell whether ``text`` is a uuid as services write one: hexadecimal, with all dashes or none.
+
+    Nothing else that stands for an id in a path may be put into a path of another service.
+    """
+    return _ID.match(text) is not None

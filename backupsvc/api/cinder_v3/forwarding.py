@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is not about backups, where the volumes are another service's: it is forwarded there."""
 
-import functools
 from typing import Any
 
 import orjson
 import webob
 
-from backupsvc import conf, exception
+from backupsvc import exception
 from backupsvc.orchestration import volumes
 from backupsvc.wsgi import forward
 
@@ -17,12 +16,6 @@ PREFIX = '/v3'
 _OURS = frozenset(('backups',))
 
 
-@functools.lru_cache(maxsize=8)
-def _forwarder(base_url: str, connect_timeout: float, timeout: float) -> forward.Forwarder:
-    return forward.Forwarder(
-        base_url, own_prefix=PREFIX, connect_timeout=connect_timeout, timeout=timeout)
-
-
 def fallback(req) -> webob.Response | None:
     """Answer a request that no row matches; None where it is nobody's."""
     if req.dialect_path.split('/')[1] in _OURS:
@@ -30,9 +23,7 @@ def fallback(req) -> webob.Response | None:
     base_url = volumes.service_url(req.context)
     if base_url is None:
         return None
-    options = conf.current().api
-    return _forwarder(
-        base_url, options.forward_connect_timeout, options.forward_timeout).forward(req)
+    return forward.to(base_url, own_prefix=PREFIX).forward(req)
 
 
 def answer(req) -> webob.Response:

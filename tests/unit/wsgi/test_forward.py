@@ -46,12 +46,13 @@ class Site:
         return self.behind.received[-1]
 
 
-def _site(conf, behind):
+def _site(conf, behind, own_prefix='/v3'):
     forwarder = forward.Forwarder(
-        f'{behind.url}/v3', own_prefix='/v3', connect_timeout=1, timeout=1
+        f'{behind.url}/v3', own_prefix=own_prefix, connect_timeout=1, timeout=1
     )
     fronting = dataclasses.replace(
-        things.DIALECT, routes=(), mounts=('/v3',), fallback=forwarder.forward
+        things.DIALECT, routes=(), mounts=('/v3',),
+        fallback=lambda req: forwarder.forward(req, req.dialect_path),
     )
     application = root.Root(conf, [fronting])
 
@@ -71,6 +72,21 @@ def standing():
     yield site
     site.front.stop()
     site.behind.stop()
+
+
+@pytest.fixture
+def another_site(standing):
+    """Return a way to set up another front, which gives the service behind and the front."""
+    fronts = []
+
+    def make(**kwargs):
+        site = _site(things.configuration(), standing.behind, **kwargs)
+        fronts.append(site.front)
+        return site.behind, site.front
+
+    yield make
+    for front in fronts:
+        front.stop()
 
 
 @pytest.fixture
@@ -251,6 +267,21 @@ def test_links_become_ours(site):
         'links': f'{base}/v3/kept',
     }
     assert found['volumes_links'][0]['href'] == f'{site.own}/v3/abc/volumes?marker=x'
+
+
+def test_links_stay_where_nothing_here_stands_for_them(another_site):
+    behind, front = another_site(own_prefix=None)
+    links = [{'rel': 'self', 'href': f'{behind.url}/v3/x'}]
+    body = json.dumps({'links': links}, indent=1).encode()
+    behind.behaviour = upstream.plain(
+        '201 Created', body, Content_Type='application/json', Location=f'{behind.url}/v3/x'
+    )
+    connection = http.client.HTTPConnection('127.0.0.1', front.port, timeout=30)
+    connection.request('POST', '/v3/volumes', body=b'{}')
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (201, body)
+    assert answer.getheader('Location') == f'{behind.url}/v3/x'
+    assert answer.getheader('Content-Length') == str(len(body))
 
 
 def test_a_json_body_without_links_is_not_touched(site):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The documents that are derived from rows and schemas."""
 
+import dataclasses
 import json
 
 import openapi_spec_validator
@@ -121,3 +122,13 @@ def test_errors_show_the_dialects_shape(document):
 
 def test_policies_of_a_call_are_named(document):
     assert document['paths']['/v3/things/{thing_id}']['get']['x-policies'] == ['things:show']
+
+
+def test_answers_of_a_service_behind_are_named_and_not_described():
+    row = dataclasses.replace(dialect.DIALECT.routes[1], forwarded=(200, 202), errors=(502,))
+    found = openapi.document(dialect.DIALECT, [row])
+    openapi_spec_validator.validate(json.loads(openapi.to_json(found)))
+    responses = found['paths']['/v3/things']['post']['responses']
+    assert 'content' not in responses['200']
+    assert 'content' in responses['202'], 'our own answer of that status is described'
+    assert '502' in responses
