@@ -83,6 +83,7 @@ backups = sa.Table(
              'data_timestamp'),
     sa.Index('ix_backups_parent', 'parent_id', 'deleted'),
     sa.Index('ix_backups_manifest', 'manifest_id', 'deleted'),
+    sa.Index('ix_backups_set', 'set_id', 'deleted'),
     # The purge.
     sa.Index('ix_backups_deleted_at', 'deleted_at'),
 )
@@ -212,3 +213,100 @@ repositories = sa.Table(
     sa.UniqueConstraint('driver', 'project_id', 'container',
                         name='uq_repositories_driver_project_id_container'),
 )
+
+# Numbers of things for dialects whose ids are integers. Rows stay when the thing is deleted, so
+# that no number ever means another one.
+id_aliases = sa.Table(
+    'id_aliases', metadata,
+    sa.Column('project_id', _name, primary_key=True),
+    sa.Column('kind', types.string(16), primary_key=True),
+    sa.Column('number', sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column('target_id', _identifier, nullable=False),
+    sa.Column('created_at', _time, nullable=False),
+    sa.UniqueConstraint('project_id', 'kind', 'target_id',
+                        name='uq_id_aliases_project_id_kind_target_id'),
+)
+
+# The last number given; whoever gives another one locks the row.
+id_counters = sa.Table(
+    'id_counters', metadata,
+    sa.Column('project_id', _name, primary_key=True),
+    sa.Column('kind', types.string(16), primary_key=True),
+    sa.Column('last_number', sa.Integer, nullable=False, server_default='0'),
+    *_made(),
+)
+
+
+def _set() -> list[sa.Column]:
+    """Return the columns of what is made of several volumes at one moment."""
+    return [
+        _id(),
+        sa.Column('project_id', _name, nullable=False),
+        sa.Column('user_id', _name),
+        sa.Column('kind', types.string(16), nullable=False),
+        # What the members are parts of: an instance.
+        sa.Column('source_id', _identifier, nullable=False),
+        sa.Column('name', _name),
+        sa.Column('description', _name),
+        sa.Column('status', types.string(32), nullable=False),
+        sa.Column('fail_reason', _name),
+        sa.Column('size_gb', sa.Integer, nullable=False, server_default='0'),
+        # The moment, and whether nothing wrote at it.
+        sa.Column('data_timestamp', _time),
+        sa.Column('is_consistent', sa.Boolean),
+        sa.Column('availability_zone', _name),
+        sa.Column('host', _name),
+        sa.Column('origin', types.string(32)),
+        *_made(),
+        *_deletable(),
+    ]
+
+
+# The members are backups with its id as their set_id.
+backup_sets = sa.Table(
+    'backup_sets', metadata,
+    *_set(),
+    sa.Column('container', _name),
+    sa.Column('is_incremental', sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index('ix_backup_sets_project_list', 'project_id', 'deleted', 'created_at', 'id'),
+    sa.Index('ix_backup_sets_list', 'deleted', 'created_at', 'id'),
+    sa.Index('ix_backup_sets_source', 'source_id', 'deleted', 'created_at'),
+    sa.Index('ix_backup_sets_deleted_at', 'deleted_at'),
+)
+
+# Snapshots of instances; those of volumes are the volume driver's.
+snapshots = sa.Table(
+    'snapshots', metadata,
+    *_set(),
+    sa.Index('ix_snapshots_project_list', 'project_id', 'deleted', 'created_at', 'id'),
+    sa.Index('ix_snapshots_list', 'deleted', 'created_at', 'id'),
+    sa.Index('ix_snapshots_source', 'source_id', 'deleted', 'created_at'),
+    sa.Index('ix_snapshots_deleted_at', 'deleted_at'),
+)
+
+snapshot_members = sa.Table(
+    'snapshot_members', metadata,
+    sa.Column('set_id', _identifier, sa.ForeignKey('snapshots.id'), primary_key=True),
+    sa.Column('volume_id', _identifier, primary_key=True),
+    sa.Column('position', sa.Integer, nullable=False),
+    sa.Column('device', _name),
+    sa.Column('size_gb', sa.Integer, nullable=False, server_default='0'),
+    # The volume driver's snapshot, once it is taken.
+    sa.Column('snapshot_id', _identifier),
+    sa.Index('ix_snapshot_members_snapshot', 'snapshot_id'),
+)
+
+
+def _set_metadata(table: str, owner: str) -> sa.Table:
+    return sa.Table(
+        table, metadata,
+        sa.Column('set_id', _identifier, sa.ForeignKey(f'{owner}.id'), primary_key=True),
+        sa.Column('key', _name, primary_key=True),
+        sa.Column('value', _name, nullable=False),
+        # The filter by pairs.
+        sa.Index(f'ix_{table}_pair', 'key', 'value', 'set_id'),
+    )
+
+
+backup_set_metadata = _set_metadata('backup_set_metadata', 'backup_sets')
+snapshot_metadata = _set_metadata('snapshot_metadata', 'snapshots')
