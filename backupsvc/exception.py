@@ -98,6 +98,14 @@ class InvalidVolume(Invalid):
     message_format = 'Invalid volume: %(reason)s'
 
 
+class SourceVolumeNotReady(InvalidVolume):
+    """The status of a volume does not allow that it is backed up."""
+
+
+class TargetVolumeTooSmall(InvalidVolume):
+    """A backup does not fit into the volume that it is to be restored to."""
+
+
 class InvalidSnapshot(Invalid):
     message_format = 'Invalid snapshot: %(reason)s'
 
@@ -258,3 +266,89 @@ class DumpDamaged(Invalid):
     """A dump to be loaded is not what was stored. Details: reason."""
 
     message_format = 'The backup is damaged: %(reason)s'
+
+
+class InstanceBackupNotFound(NotFound):
+    message_format = 'Instance backup %(id)s could not be found.'
+
+
+class InstanceSnapshotNotFound(NotFound):
+    message_format = 'Instance snapshot %(id)s could not be found.'
+
+
+class SetChanged(Conflict):
+    """A compare-and-swap of a set's status met another one. Details: id, expected, status."""
+
+    message_format = '%(id)s is in status "%(status)s".'
+
+
+class BackupInSet(InvalidBackup):
+    """A member goes with its set only. Details: backup_id, set_id."""
+
+    message_format = (
+        'Invalid backup: %(backup_id)s belongs to the instance backup %(set_id)s; delete that.')
+
+
+class DatabaseInstanceNotFound(NotFound):
+    message_format = 'Instance %(instance_id)s cannot be found.'
+
+
+class DatabaseInstanceBusy(Conflict):
+    """The status of a database instance forbids what was asked. Details: instance_id, status."""
+
+    message_format = (
+        'Instance %(instance_id)s is not currently available for an action to be performed '
+        '(instance status was %(status)s).')
+
+
+class DatabaseBackupNotComplete(Conflict):
+    message_format = 'Unable to create instance because backup %(backup_id)s is not completed.'
+
+
+class DatabaseBackupBusy(Conflict):
+    """A backup, or one made from it, is being made or removed. Details: backup_id, status."""
+
+    message_format = (
+        'Backup %(backup_id)s is not currently available for an action to be performed '
+        '(backup status was %(status)s).')
+
+
+class DatabaseBackupTooLarge(Forbidden):
+    """Details: backup_gb, volume_gb."""
+
+    message_format = (
+        'Backup is too large for given flavor or volume. Backup size: %(backup_gb)s GBs. '
+        'Available size: %(volume_gb)s GBs.')
+
+
+class DatabaseBackupDamaged(Conflict):
+    message_format = 'The stored data of backup %(backup_id)s is not what was stored: %(reason)s.'
+
+
+class SecurityGroupNotFound(NotFound):
+    message_format = 'Security Group with id: %(group_id)s not found.'
+
+
+class SecurityGroupRuleNotFound(NotFound):
+    message_format = 'Security Group Rule with id: %(rule_id)s not found.'
+
+
+class SecurityGroupRuleExists(Invalid):
+    message_format = 'The security group has a rule for %(cidr)s already.'
+
+
+class DatabaseQuotaExceeded(OverQuota):
+    """Details as OverQuota's; the resource is called as users of databases know it."""
+
+    message_format = "Quota exceeded for resources: ['%(resource)s']."
+
+
+class RateLimitExceeded(OverQuota):
+    """More requests than allowed. Details: verb, limit, unit; ``retry_after`` in seconds."""
+
+    message_format = (
+        'Only %(limit)s %(verb)s request(s) can be made every %(unit)s; try again later.')
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 0, **details: Any):
+        super().__init__(message, **details)
+        self.retry_after = retry_after

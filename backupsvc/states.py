@@ -25,6 +25,41 @@ BACKUP_TRANSITIONS: dict[str, frozenset[str]] = {
     DELETED: frozenset({CREATING}),
 }
 
+#: Statuses of sets: instance backups and instance snapshots. A set is available once every member
+#: is.
+SET = (CREATING, AVAILABLE, DELETING, DELETED, ERROR)
+
+SET_TRANSITIONS: dict[str, frozenset[str]] = {
+    CREATING: frozenset({AVAILABLE, ERROR, DELETING}),
+    AVAILABLE: frozenset({DELETING, ERROR}),
+    ERROR: frozenset({DELETING, ERROR}),
+    DELETING: frozenset({DELETED, ERROR}),
+    DELETED: frozenset(),
+}
+
+BUILDING = 'building'
+ACTIVE = 'active'
+RESTARTING = 'restarting'
+RESIZING = 'resizing'
+BACKING_UP = 'backing-up'
+SHUTDOWN = 'shutdown'
+FAILED_TO_BUILD = 'failed'
+
+#: Of database instances. SHUTDOWN: its server is down, and what keeps servers running goes on
+#: trying. ERROR: what was asked for did not come about, and may be asked for again.
+DATABASE_INSTANCE_TRANSITIONS: dict[str, frozenset[str]] = {
+    BUILDING: frozenset({ACTIVE, FAILED_TO_BUILD}),
+    ACTIVE: frozenset({RESTARTING, RESIZING, BACKING_UP, SHUTDOWN, DELETING}),
+    RESTARTING: frozenset({ACTIVE, ERROR}),
+    RESIZING: frozenset({ACTIVE, ERROR}),
+    BACKING_UP: frozenset({ACTIVE}),
+    SHUTDOWN: frozenset({ACTIVE, RESTARTING, DELETING}),
+    ERROR: frozenset({ACTIVE, RESTARTING, DELETING}),
+    FAILED_TO_BUILD: frozenset({DELETING}),
+    DELETING: frozenset({DELETED, ERROR}),
+    DELETED: frozenset(),
+}
+
 QUEUED = 'queued'
 RUNNING = 'running'
 DONE = 'done'
@@ -49,3 +84,15 @@ TASK_DELETE = 'delete'
 TASK_IMPORT = 'import'
 TASK_VERIFY = 'verify'
 TASK_PRUNE = 'prune'
+TASK_CREATE_SET = 'create_set'
+TASK_DELETE_SET = 'delete_set'
+TASK_SNAPSHOT = 'snapshot'
+TASK_DELETE_SNAPSHOT = 'delete_snapshot'
+TASK_ROLLBACK = 'rollback'
+TASK_PROVISION_DATABASE = 'provision_database'
+TASK_RESTART_DATABASE = 'restart_database'
+TASK_RESIZE_DATABASE = 'resize_database'
+TASK_DELETE_DATABASE = 'delete_database'
+TASK_BACK_UP_DATABASE = 'back_up_database'
+TASK_DELETE_DATABASE_BACKUP = 'delete_database_backup'
+TASK_APPLY_RULES = 'apply_rules'

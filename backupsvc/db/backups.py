@@ -229,6 +229,19 @@ def dependent_counts(
 
 
 @engine.reader
+def of_sets(
+    context: Any, session: orm.Session, set_ids: Collection[str],
+) -> list[dict[str, Any]]:
+    """Return the live members of sets in the order in which they were given."""
+    if not set_ids:
+        return []
+    query = sa.select(_table).where(
+        _table.c.set_id.in_(list(set_ids)), _table.c.deleted == sa.false())
+    query = query.order_by(_table.c.created_at, _table.c.id)
+    return _with_metadata(session, session.execute(query).mappings().all())
+
+
+@engine.reader
 def latest(
     context: Any, session: orm.Session, source_id: str, project_id: str,
     before: datetime.datetime | None = None,

@@ -10,13 +10,19 @@ from sqlalchemy import orm
 from backupsvc import states
 from backupsvc.db import engine, models
 
+#: Table → those whose rows go with a row of it.
+_PARTS: dict[str, tuple[sa.Table, ...]] = {
+    models.backup_sets.name: (models.backup_set_metadata,),
+    models.snapshots.name: (models.snapshot_metadata, models.snapshot_members),
+}
+
 
 def purge(context: Any, before: datetime.datetime, batch: int = 1000) -> dict[str, int]:
     """Remove rows for good, ``batch`` at a time, so that nobody waits long for a lock.
 
     Gone are backups that were deleted before that time with their metadata, pairs of metadata that
-    were, tasks that ended before it, and messages that expired before it. May be stopped at any
-    point and run again.
+    were, sets that were with all that belongs to them, tasks that ended before it, and messages
+    that expired before it. May be stopped at any point and run again.
 
     :returns: table → rows removed
     """
@@ -24,10 +30,14 @@ def purge(context: Any, before: datetime.datetime, batch: int = 1000) -> dict[st
     pairs = models.backup_metadata
     tasks = models.tasks
     messages = models.messages
+    sets = models.backup_sets
+    snapshots = models.snapshots
     ended = (states.DONE, states.FAILED, states.CANCELLED)
     steps = (
         (pairs, sa.and_(pairs.c.deleted == sa.true(), pairs.c.deleted_at < before)),
         (backups, sa.and_(backups.c.deleted == sa.true(), backups.c.deleted_at < before)),
+        (sets, sa.and_(sets.c.deleted == sa.true(), sets.c.deleted_at < before)),
+        (snapshots, sa.and_(snapshots.c.deleted == sa.true(), snapshots.c.deleted_at < before)),
         (tasks, sa.and_(tasks.c.state.in_(ended), tasks.c.finished_at < before)),
         (messages, messages.c.expires_at < before),
     )
@@ -52,5 +62,7 @@ def _remove(
         # Pairs that were deleted later than what is purged now would keep the backup's row.
         pairs = models.backup_metadata
         session.execute(sa.delete(pairs).where(pairs.c.backup_id.in_(ids)))
+    for part in _PARTS.get(table.name, ()):
+        session.execute(sa.delete(part).where(part.c.set_id.in_(ids)))
     session.execute(sa.delete(table).where(table.c.id.in_(ids)))
     return len(ids)

@@ -246,6 +246,16 @@ def cancel_idle(context: Any, session: orm.Session, task_id: str) -> bool:
 
 
 @engine.writer
+def hasten(context: Any, session: orm.Session, resource_id: str) -> int:
+    """Make the queued tasks of a resource due now, and return how many there are."""
+    return statements.count_changed(
+        session,
+        sa.update(_table).where(
+            _table.c.resource_id == resource_id, _table.c.state == states.QUEUED)
+        .values(run_after=types.utc_now(), updated_at=types.utc_now()))
+
+
+@engine.writer
 def request_cancel(
     context: Any, session: orm.Session, resource_id: str, kinds: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:

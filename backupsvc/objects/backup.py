@@ -315,3 +315,11 @@ class BackupList(ovo_base.ObjectListBase, base.BackupsvcObject):
         """Return id → how many live backups were made from it, 0 included."""
         found = db.dependent_counts(context, ids)
         return {backup_id: found.get(backup_id, 0) for backup_id in ids}
+
+    @staticmethod
+    def of_sets(context: Any, set_ids: Collection[str]) -> dict[str, list[Backup]]:
+        """Return id of a set → its members that are not deleted, in their order."""
+        found: dict[str, list[Backup]] = {set_id: [] for set_id in set_ids}
+        for row in db.of_sets(context, set_ids):
+            found[row['set_id']].append(Backup.from_row(context, row))
+        return found

@@ -177,6 +177,14 @@ class Task(base.BackupsvcObject):
         """End a task that nobody works on (queued, or its lease ran out). False: somebody does."""
         return db.cancel_idle(context, task_id)
 
+    @staticmethod
+    def hasten(context: Any, resource_id: str) -> bool:
+        """Make the queued tasks of a resource due now: what they wait for may have happened.
+
+        :returns: whether there are any
+        """
+        return bool(db.hasten(context, resource_id))
+
     @classmethod
     def request_cancel(
         cls, context: Any, resource_id: str, kinds: Collection[str] | None = None,

@@ -16,12 +16,15 @@ from backupsvc.objects.backup import Backup
 FINGERPRINTS = {
     'Backup': '1.0-285621f0eeb8a476614f0cf27084bd98',
     'BackupList': '1.0-15ecf022a68ddbb8c2a6739cfc9f8f5e',
+    'BackupSet': '1.0-0f33a78e414036ae16954b84f42168af',
+    'InstanceSnapshot': '1.0-23364fc3b56091d091459fd7606195d2',
     'Message': '1.0-975ed0839363d12bb3b0bdf659b902a5',
     'MessageList': '1.0-15ecf022a68ddbb8c2a6739cfc9f8f5e',
     'Repository': '1.0-100bcdb0420a012cecb77af34bcdbbaf',
     'RepositoryList': '1.0-15ecf022a68ddbb8c2a6739cfc9f8f5e',
     'Service': '1.0-2520171a21c274c5257c24f409e00104',
     'ServiceList': '1.0-15ecf022a68ddbb8c2a6739cfc9f8f5e',
+    'SnapshotMember': '1.0-a8e51c7d1f2a0938e37d8c10358f3ff5',
     'Task': '1.0-35673bf1edd643bfd0a38a7db5e0707b',
     'TaskList': '1.0-15ecf022a68ddbb8c2a6739cfc9f8f5e',
 }
