@@ -14,7 +14,9 @@ point in time, and ``list_holds`` tells a sweep what was left behind.
 """
 
 import abc
-from collections.abc import Callable, Iterator
+import dataclasses
+import datetime
+from collections.abc import Callable, Iterator, Mapping
 
 from backupsvc.context import RequestContext
 from backupsvc.drivers.base import Driver, Hold, Instance, Listing
@@ -71,6 +73,41 @@ class InstanceDriver(Driver):
         """
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class VolumeRecords:
+    """What a local instance has written to one volume.
+
+    :param position: which volume in the order of writing it is, from 1; None where it holds no
+        records
+    :param last: number of the last record, 0 for none
+    :param problems: what is wrong with it, whatever the others hold
+    """
+
+    volume_id: str
+    position: int | None
+    last: int
+    last_at: datetime.datetime | None
+    problems: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordsCheck:
+    """What the records of several volumes say of their being of one point in time.
+
+    :param problems: what is wrong with them together
+    """
+
+    volumes: tuple[VolumeRecords, ...]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether no volume holds a record newer than the one point in time, and none before it is
+        missing.
+        """
+        return not self.problems and not any(volume.problems for volume in self.volumes)
+
+
 class LocalInstances(abc.ABC):
     """The wider port of a driver that runs the instances itself (``serves_instances``).
 
@@ -92,10 +129,9 @@ class LocalInstances(abc.ABC):
 
     @abc.abstractmethod
     def attach_volume(self, context: RequestContext, instance_id: str, volume_id: str, *,
-                      device: str | None = None, is_boot: bool = False) -> Instance:
+                      device: str, is_boot: bool = False) -> Instance:
         """Add a volume to an instance that is powered off.
 
-        :param device: None takes the first free one
         :raises InvalidInstance: it runs, the device is taken, there is a volume to boot from
             already, or the volume is attached to it
         """
@@ -150,4 +186,15 @@ class LocalInstances(abc.ABC):
 
         :param find_path: as for start_instance
         :raises InvalidInstance: it is in another status, or its volumes are not as it left them
+        """
+
+    @abc.abstractmethod
+    def check_volumes(self, paths: Mapping[str, str], *,
+                      not_after: datetime.datetime | None = None) -> RecordsCheck:
+        """Tell from what an instance wrote whether its volumes, or copies of them, are of one
+        point in time. Nobody may write to them meanwhile.
+
+        :param paths: volume id → path of a raw file, of every volume of the instance
+        :param not_after: that point in time, if known: a newer record is a problem
+        :raises DriverFailed: a file cannot be read
         """
