@@ -22,6 +22,9 @@ from backupsvc.rpc import notifications
 if TYPE_CHECKING:
     from backupsvc.drivers.volume.base import VolumeDriver
 
+#: The kind of backups that these use cases are about; those of databases have their own.
+VOLUME = 'volume'
+
 LATEST = 'latest'
 REFUSE = 'refuse'
 FULL = 'full'
@@ -73,8 +76,8 @@ class BackupQuery:
     """Which backups a list shows.
 
     :ivar filters: attribute to value, all must hold; ``name~`` holds where the name contains the
-        text; ``metadata`` is a mapping of pairs that must all be there; an unknown attribute holds
-        for no backup
+        text; ``metadata`` is a mapping of pairs that must all be there; a list of texts holds
+        where the attribute is one of them; an unknown attribute holds for no backup
     :ivar sort: (attribute, ``asc`` or ``desc``) pairs; the id decides what they leave open
     :ivar limit: items of a page
     :ivar marker: id of the backup that the page comes after
@@ -151,11 +154,11 @@ def _checked_snapshot(
     """Return the snapshot that is to be read, if any, after it or the volume was checked."""
     if new.snapshot_id is None:
         if volume.status not in ('available', 'in-use'):
-            raise exception.InvalidVolume(
+            raise exception.SourceVolumeNotReady(
                 reason='Volume to be backed up must be available or in-use, but the current '
                        f'status is "{volume.status}".')
         if volume.status == 'in-use' and not new.force:
-            raise exception.InvalidVolume(
+            raise exception.SourceVolumeNotReady(
                 reason='Backing up an in-use volume must use the force flag.')
         return None
     snapshot = driver.show_snapshot(context, new.snapshot_id)
@@ -184,7 +187,7 @@ def _parent(
             raise exception.InvalidBackup(
                 reason='No backups available to do an incremental backup.')
         return parent
-    parent = Backup.get_by_id(context, new.parent)
+    parent = Backup.get_by_id(context, new.parent, kind=VOLUME)
     fits = (
         parent.source_id == volume.id
         and parent.project_id == context.project_id
@@ -218,7 +221,7 @@ def _record(
         id=backup_id,
         project_id=context.project_id,
         user_id=context.user_id,
-        kind='volume',
+        kind=VOLUME,
         source_id=volume.id,
         parent_id=parent.id if parent else None,
         name=new.name,
@@ -242,9 +245,12 @@ def _hold(context: RequestContext, driver: 'VolumeDriver', new: NewBackup, task:
             context, new.snapshot_id, holder=task.id, status='backing-up',
             expected=('available',))
     else:
-        driver.acquire_volume(
-            context, new.source_id, holder=task.id, status='backing-up',
-            expected=('available', 'in-use') if new.force else ('available',))
+        try:
+            driver.acquire_volume(
+                context, new.source_id, holder=task.id, status='backing-up',
+                expected=('available', 'in-use') if new.force else ('available',))
+        except exception.InvalidVolume as err:
+            raise exception.SourceVolumeNotReady(err.message) from err
 
 
 def _let_go(context: RequestContext, driver: 'VolumeDriver', new: NewBackup, task: Task) -> None:
@@ -281,7 +287,7 @@ def get(context: RequestContext, backup_id: str) -> Backup:
 
     :raises BackupNotFound: it does not exist, or is another project's
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.SHOW, backup)
     return backup
 
@@ -309,6 +315,7 @@ def list_(context: RequestContext, query: BackupQuery) -> Page:
         own = context.project_id
         if filters.setdefault('project_id', own) != own:
             return nothing
+    filters['kind'] = VOLUME
     found = BackupList.get_all(
         context, filters, sort=query.sort, limit=query.limit, marker_id=query.marker,
         offset=query.offset)
@@ -321,10 +328,10 @@ def _typed(filters: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the filters with values of their attributes' types; None when no backup can match."""
     typed: dict[str, Any] = {}
     for name, value in filters.items():
-        if name in ('metadata', 'name~'):
+        kind = ATTRIBUTES.get(name)
+        if name in ('metadata', 'name~') or (kind is str and isinstance(value, list)):
             typed[name] = value
             continue
-        kind = ATTRIBUTES.get(name)
         try:
             if kind is None:
                 return None
@@ -353,7 +360,7 @@ def update(
     :param changes: ``name`` and ``description``, those that are to change
     :raises BackupNotFound: there is none, for this caller
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.UPDATE, backup)
     for name in ('name', 'description'):
         if name in changes:
@@ -373,7 +380,7 @@ def delete(context: RequestContext, backup_id: str) -> None:
     :raises BackupNotFound: there is none, for this caller
     :raises InvalidBackup: its status does not allow it
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.DELETE, backup)
     _begin_delete(context, backup, (states.AVAILABLE, states.ERROR), force=False)
 
@@ -383,7 +390,7 @@ def force_delete(context: RequestContext, backup_id: str) -> None:
 
     :raises BackupNotFound: there is none
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.FORCE_DELETE, backup)
     _begin_delete(context, backup, states.BACKUP, force=True)
 
@@ -417,7 +424,7 @@ def reset_status(context: RequestContext, backup_id: str, status: str) -> None:
     if status not in allowed:
         raise exception.InvalidBackup(
             f'Backup status: {status} is invalid, valid statuses are: {allowed}.')
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.RESET_STATUS, backup)
     notify(context, 'backup.reset_status.start', backup)
     _cancel_work(context, backup.id)

@@ -48,7 +48,7 @@ def restore(
     :raises InvalidBackup, InvalidVolume: their state, or the volume's size, does not allow it
     :raises OverQuota: the volume service makes no further volume
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=backups.VOLUME)
     context.authorize(policies.RESTORE, backup)
     if backup.status != states.AVAILABLE:
         raise _not_available()
@@ -78,7 +78,7 @@ def create_volume_from_backup(
     :raises InvalidInput: the volume would be smaller than the backup
     :raises OverQuota: the volume service makes no further volume
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=backups.VOLUME)
     context.authorize(policies.RESTORE, backup)
     context.authorize(volume_policies.CREATE)
     if backup.status not in (states.AVAILABLE, states.RESTORING):
@@ -141,7 +141,7 @@ def _restore_to_existing(
     if volume.status != 'available':
         raise _volume_not_available()
     if volume.size_gb < backup.size_gb:
-        raise exception.InvalidVolume(
+        raise exception.TargetVolumeTooSmall(
             reason=f'volume size {volume.size_gb} is too small to restore backup of size '
                    f'{backup.size_gb}.')
     task = _task(

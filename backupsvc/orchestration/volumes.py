@@ -96,14 +96,18 @@ def own_project(context: RequestContext) -> str:
 def create(context: RequestContext, new: NewVolume) -> Volume:
     """Make a volume within the project's quotas, for a use case that has authorised it.
 
-    :raises OverQuota: the project may hold no more
+    :raises OverQuota: the project may hold no more; with ``size_gb`` among the details
     :raises Invalid: the volume service refuses the arguments
     """
     driver = loader.volume_driver()
     if driver.serves_volumes:
         limits = quota.limits_for(context, own_project(context))
         new = dataclasses.replace(new, limits=dict(limits))
-    return driver.create_volume(context, new)
+    try:
+        return driver.create_volume(context, new)
+    except exception.OverQuota as err:
+        err.details['size_gb'] = new.size_gb
+        raise
 
 
 def create_volume(context: RequestContext, new: NewVolume, *, has_size: bool) -> Volume:

@@ -80,6 +80,8 @@ class Faults:
         most derived wins)
     :param messages: texts that differ from the error's own, by class: a %-format over its details,
         or a callable
+    :param body_message: the text for every body (or query) that is missing, malformed or does not
+        match its schema; None says what is wrong with it
     """
 
     render: Callable[[int, str, Exception | None], tuple[Any, Mapping[str, str]]]
@@ -87,6 +89,7 @@ class Faults:
     messages: Mapping[type[Exception], str | Callable[[Exception], str]] = dataclasses.field(
         default_factory=dict
     )
+    body_message: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +113,9 @@ class Dialect:
         ``('/v3/{project_id:[0-9a-f\\-]+}', '/v3')``
     :param zone: trust zone whose pipeline it is served in: ``public`` or ``management``
     :param content_types: request media types it takes; the first is the one it answers with
+    :param loose_types: media types that requests with a JSON body may name instead, as ``curl -d``
+        does; taken only with a token in ``X-Auth-Token``, which no web page can add to a request
+        that it sends unasked
     :param representations: those of ``content_types`` that are not JSON, and how to read and write
         them; an answer is in the one that the request accepts
     :param version_entry: (request) → the dialect's entry in ``GET /``; also its own version
@@ -131,6 +137,7 @@ class Dialect:
     routes: Sequence[Route]
     faults: Faults
     content_types: tuple[str, ...] = ('application/json',)
+    loose_types: tuple[str, ...] = ()
     representations: Mapping[str, Representation] = dataclasses.field(default_factory=dict)
     versions: Versions | None = None
     version_entry: Callable[['Request'], dict] | None = None

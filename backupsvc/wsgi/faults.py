@@ -46,6 +46,10 @@ def status_of(error: Exception, dialect: Dialect | None) -> int:
 def message_of(error: Exception, dialect: Dialect | None) -> str:
     """Return the text of an error that the client may see."""
     own = dialect.faults.messages if dialect else {}
+    if dialect and dialect.faults.body_message and isinstance(
+        error, errors.MalformedBody | errors.ValidationFailed
+    ):
+        return dialect.faults.body_message
     for cls in type(error).__mro__:
         text: str | Callable[[Exception], str] | None = own.get(cls)
         if text is None:

@@ -139,7 +139,9 @@ class Request(webob.Request):
         raw = self.raw_body()
         if not raw.strip():
             return False, None
-        if self.content_type not in self.dialect.content_types:
+        if self.content_type not in self.dialect.content_types and not (
+            self.content_type in self.dialect.loose_types and self.headers.get('X-Auth-Token')
+        ):
             raise errors.UnsupportedContentType()
         representation = self.dialect.representations.get(self.content_type)
         if representation is not None:
