@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The query of a list as Cinder v3 reads it: page, sort keys, and which filters count for whom."""
 
-import ast
-import json
-import re
 from collections.abc import Mapping
 
 from oslo_utils import strutils
 
 from backupsvc import conf, exception
 from backupsvc.api.cinder_v3 import versions
-from backupsvc.wsgi import pagination
+from backupsvc.wsgi import metadata_filter, pagination
 
 #: What everybody may filter by; administrators may filter by any attribute. ``name~`` also stands
 #: for ``name``.
@@ -27,8 +24,6 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
 
 _NOT_FILTERS = frozenset(
     ('limit', 'marker', 'offset', 'sort', 'sort_key', 'sort_dir', 'all_tenants'))
-
-_PAIR = re.compile(r'metadata\[(.+)\]\Z', re.DOTALL)
 
 
 def page(req) -> tuple[int, str | None, int]:
@@ -87,7 +82,7 @@ def filters(req, resource: str) -> dict:
     given = {name: value for name, value in req.query.items() if name not in _NOT_FILTERS}
     if req.version >= versions.COUNT_IN_LISTS:
         given.pop('with_count', None)
-    pairs = _metadata(given)
+    pairs = metadata_filter.take(given)
     if req.version >= versions.GENERAL_FILTERS and not all(name.isascii() for name in given):
         raise exception.Invalid('Filter keys can only contain ASCII characters.')
     if not req.context.is_admin:
@@ -107,36 +102,3 @@ def _allowed(req, resource: str, given: dict) -> dict:
         raise exception.Invalid(
             f'Invalid filters {",".join(refused)} are found in query options.')
     return {name: value for name, value in given.items() if name in names}
-
-
-def _metadata(given: dict) -> dict[str, str] | None:
-    """Take the pairs out of ``given``: ``metadata[key]=value``, or a dict as for volumes."""
-    pairs: dict[str, str] = {}
-    found = False
-    for name in list(given):
-        match = _PAIR.match(name)
-        if match:
-            pairs[match[1]] = given.pop(name)
-            found = True
-    if 'metadata' in given:
-        pairs.update(_literal(given.pop('metadata')))
-        found = True
-    return pairs if found else None
-
-
-def _literal(text: str) -> dict[str, str]:
-    """Read pairs written as a JSON object or as a Python dict."""
-    try:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        value = None
-    if not isinstance(value, dict) or not all(
-        isinstance(part, str) for pair in value.items() for part in pair
-    ):
-        raise exception.InvalidInput(
-            reason='the metadata filter must be an object of strings, for example '
-                   '{"key": "value"}')
-    return value

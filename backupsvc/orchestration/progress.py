@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far the work on things is."""
+
+import dataclasses
+import datetime
+from collections.abc import Collection, Mapping
+from typing import Self
+
+from oslo_utils import timeutils
+
+from backupsvc import states
+from backupsvc.context import RequestContext
+from backupsvc.objects.task import Task, TaskList
+
+_SECOND = datetime.timedelta(seconds=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """One operation that goes on.
+
+    :ivar operation: the kind of its task
+    :ivar bytes_total: None until it is known
+    :ivar bytes_per_second: since it began; None before the first byte
+    :ivar seconds_left: at that rate; None where that is unknown
+    """
+
+    operation: str
+    bytes_done: int
+    bytes_total: int | None
+    bytes_per_second: int | None
+    seconds_left: int | None
+
+    @classmethod
+    def of_task(cls, task: Task, now: datetime.datetime) -> Self:
+        """Return the progress of a task at a time."""
+        done, total, rate, left = task.bytes_done, task.bytes_total or None, None, None
+        if task.started_at is not None and done:
+            seconds = max((now - task.started_at) / _SECOND, 0.001)
+            rate = round(done / seconds)
+            if total is not None:
+                left = round((total - done) * seconds / done)
+        return cls(task.kind, done, total, rate, left)
+
+
+def of(context: RequestContext, resource_ids: Collection[str]) -> Mapping[str, Progress]:
+    """Return the progress of those of some things that something is being done with.
+
+    Where several operations wait for one thing, it is that of the one that runs, or of the first.
+
+    :param resource_ids: of things that the caller may see
+    """
+    if not resource_ids:
+        return {}
+    now = timeutils.utcnow(with_timezone=True)
+    tasks = TaskList.get_all(
+        context, {'resource_id': list(resource_ids), 'state': states.TASK_LIVE})
+    found: dict[str, Task] = {}
+    for task in tasks:
+        first = found.setdefault(task.resource_id, task)
+        if task.state == states.RUNNING and first.state != states.RUNNING:
+            found[task.resource_id] = task
+    return {resource_id: Progress.of_task(task, now) for resource_id, task in found.items()}

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application and its callers."""
+
+import pytest
+
+from tests.fixtures import service as service_fixture
+
+
+class Caller:
+    """One user's way to ``/v1``, and to ``/v3`` for what is beside it."""
+
+    def __init__(self, client):
+        self.volumes = client
+        self._client = client.at(None)
+
+    @property
+    def project(self):
+        return self._client.project
+
+    def request(self, method, path, body=None, **kwargs):
+        return self._client.request(method, f'//v1{path}', body, **kwargs)
+
+    def get(self, path, **kwargs):
+        return self.request('GET', path, **kwargs)
+
+    def post(self, path, body=None, **kwargs):
+        return self.request('POST', path, body, **kwargs)
+
+    def delete(self, path, **kwargs):
+        return self.request('DELETE', path, **kwargs)
+
+
+@pytest.fixture(scope='session')
+def _stage(tmp_path_factory):
+    return service_fixture.Stage(tmp_path_factory.mktemp('backup_v1'))
+
+
+@pytest.fixture
+def service(_stage):
+    """The application, with a manager that seems alive and does nothing."""
+    with _stage.cleared() as running:
+        running.heartbeat()
+        yield running
+
+
+@pytest.fixture
+def member(service):
+    """A member of the project."""
+    return Caller(service.client())
+
+
+@pytest.fixture
+def reader(service):
+    """A reader of the project."""
+    return Caller(service.client(user='rita', roles='reader'))
+
+
+@pytest.fixture
+def admin(service):
+    """An administrator of the project."""
+    return Caller(service.client(user='adam', roles='admin'))
+
+
+@pytest.fixture
+def stranger(service):
+    """A member of another project."""
+    return Caller(service.client(user='sam', project=service_fixture.OTHER_PROJECT))
+
+
+@pytest.fixture
+def fault():
+    """Return (status, message) of an error answer, whose shape is checked."""
+    def read(answer):
+        assert answer.content_type == 'application/json', answer
+        assert list(answer.json) == ['error'], answer.text
+        error = answer.json['error']
+        assert sorted(error) == ['code', 'message', 'title']
+        assert error['code'] == answer.status_int
+        assert answer.status == f'{error["code"]} {error["title"]}'
+        return answer.status_int, error['message']
+    return read
