@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
-from backupsvc.engine import errors, maps, pack, packer
+from backupsvc.engine import buffers, errors, maps, pack, packer
 from backupsvc.engine.compression import Encoder
 from backupsvc.engine.index import Index
 from backupsvc.engine.keys import Keys
@@ -238,7 +238,7 @@ class _Worker:
         self._segment_blocks = max(1, parameters.segment_size // parameters.block_size)
         self._frame_blocks = max(1, min(pack.MAX_BLOBS,
                                         parameters.frame_size // parameters.block_size))
-        self._view = memoryview(bytearray(self._segment_blocks * self._block_size))
+        self._view = buffers.make(self._segment_blocks * self._block_size)
         self._blocks = [self._view[at:at + self._block_size]
                         for at in range(0, len(self._view), self._block_size)]
         self._scratch = memoryview(bytearray(self._frame_blocks * self._block_size))
