@@ -28,4 +28,7 @@ OPTS = [
            'Snapshots that a project may have where this service serves volumes.'),
     _limit('per_volume_gigabytes', -1,
            'GiB that one volume may have where this service serves volumes.'),
+    _limit('database_instances', 10, 'Database instances that a project may have.'),
+    _limit('database_gigabytes', 40,
+           'GiB that the volumes of the database instances of a project may have together.'),
 ]

@@ -45,20 +45,25 @@ def _visible(context: Any) -> list[sa.ColumnElement[bool]]:
 @engine.reader
 def get(
     context: Any, session: orm.Session, backup_id: str, read_deleted: bool = False,
+    kind: str | None = None,
 ) -> dict[str, Any]:
     """Return a backup of the caller's project, or of any for an admin.
 
+    :param kind: it must be of this kind; None: of any
     :raises BackupNotFound: there is none that the caller may see
     """
-    return _get(context, session, backup_id, read_deleted)
+    return _get(context, session, backup_id, read_deleted, kind)
 
 
 def _get(
     context: Any, session: orm.Session, backup_id: str, read_deleted: bool = False,
+    kind: str | None = None,
 ) -> dict[str, Any]:
     query = sa.select(_table).where(_table.c.id == backup_id, *_visible(context))
     if not read_deleted:
         query = query.where(_table.c.deleted == sa.false())
+    if kind is not None:
+        query = query.where(_table.c.kind == kind)
     row = None
     if statements.is_storable(backup_id):
         row = session.execute(query).mappings().first()
@@ -116,7 +121,7 @@ def _list_index(
     context: Any, filters: Mapping[str, Any], keys: Sequence[tuple[sa.Column, bool]],
 ) -> str | None:
     """Return the index that has a list in its order; None where another may serve it better."""
-    if keys[0][0].name != 'created_at' or filters.keys() - {'metadata', 'project_id'}:
+    if keys[0][0].name != 'created_at' or filters.keys() - {'kind', 'metadata', 'project_id'}:
         return None
     is_of_a_project = _visible(context) or 'project_id' in filters
     return 'ix_backups_project_list' if is_of_a_project else 'ix_backups_list'

@@ -310,3 +310,61 @@ def _set_metadata(table: str, owner: str) -> sa.Table:
 
 backup_set_metadata = _set_metadata('backup_set_metadata', 'backup_sets')
 snapshot_metadata = _set_metadata('snapshot_metadata', 'snapshots')
+
+db_instances = sa.Table(
+    'db_instances', metadata,
+    _id(),
+    sa.Column('project_id', _name, nullable=False),
+    sa.Column('user_id', _name),
+    sa.Column('name', _name, nullable=False),
+    sa.Column('status', types.string(32), nullable=False),
+    # The task that a passing status is for: a backup.
+    sa.Column('holder', _identifier),
+    sa.Column('fail_reason', _name),
+    sa.Column('driver', types.string(64), nullable=False),
+    sa.Column('datastore', types.string(64), nullable=False),
+    sa.Column('datastore_version', types.string(64), nullable=False),
+    sa.Column('flavor_id', _name, nullable=False),
+    sa.Column('volume_gb', sa.Integer, nullable=False),
+    # The volume driver's, where the data lie on one.
+    sa.Column('volume_id', _identifier),
+    sa.Column('availability_zone', _name),
+    # The manager that runs the server, and where clients connect.
+    sa.Column('host', _name, nullable=False),
+    sa.Column('address', _name),
+    sa.Column('port', sa.Integer),
+    sa.Column('restored_from_id', _identifier),
+    *_made(),
+    *_deletable(),
+    # The list of a project, which is by id.
+    sa.Index('ix_db_instances_project_list', 'project_id', 'deleted', 'id'),
+    # What a manager has to keep running.
+    sa.Index('ix_db_instances_host', 'host', 'deleted'),
+    sa.Index('ix_db_instances_deleted_at', 'deleted_at'),
+)
+
+# Groups and their rules go with their instance, at once.
+security_groups = sa.Table(
+    'security_groups', metadata,
+    _id(),
+    sa.Column('project_id', _name, nullable=False),
+    sa.Column('user_id', _name),
+    sa.Column('name', _name, nullable=False),
+    sa.Column('description', _name),
+    sa.Column('instance_id', _identifier, sa.ForeignKey('db_instances.id'), nullable=False),
+    *_made(),
+    sa.UniqueConstraint('instance_id', name='uq_security_groups_instance_id'),
+    sa.Index('ix_security_groups_project_list', 'project_id', 'id'),
+)
+
+security_group_rules = sa.Table(
+    'security_group_rules', metadata,
+    _id(),
+    sa.Column('group_id', _identifier, sa.ForeignKey('security_groups.id'), nullable=False),
+    sa.Column('protocol', types.string(16), nullable=False),
+    sa.Column('from_port', sa.Integer, nullable=False),
+    sa.Column('to_port', sa.Integer, nullable=False),
+    sa.Column('cidr', types.string(64), nullable=False),
+    *_made(),
+    sa.UniqueConstraint('group_id', 'cidr', name='uq_security_group_rules_group_id_cidr'),
+)

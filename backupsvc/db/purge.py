@@ -21,8 +21,8 @@ def purge(context: Any, before: datetime.datetime, batch: int = 1000) -> dict[st
     """Remove rows for good, ``batch`` at a time, so that nobody waits long for a lock.
 
     Gone are backups that were deleted before that time with their metadata, pairs of metadata that
-    were, sets that were with all that belongs to them, tasks that ended before it, and messages
-    that expired before it. May be stopped at any point and run again.
+    were, sets that were with all that belongs to them, database instances that were, tasks that
+    ended before it, and messages that expired before it. May be stopped at any point and run again.
 
     :returns: table → rows removed
     """
@@ -32,12 +32,14 @@ def purge(context: Any, before: datetime.datetime, batch: int = 1000) -> dict[st
     messages = models.messages
     sets = models.backup_sets
     snapshots = models.snapshots
+    instances = models.db_instances
     ended = (states.DONE, states.FAILED, states.CANCELLED)
     steps = (
         (pairs, sa.and_(pairs.c.deleted == sa.true(), pairs.c.deleted_at < before)),
         (backups, sa.and_(backups.c.deleted == sa.true(), backups.c.deleted_at < before)),
         (sets, sa.and_(sets.c.deleted == sa.true(), sets.c.deleted_at < before)),
         (snapshots, sa.and_(snapshots.c.deleted == sa.true(), snapshots.c.deleted_at < before)),
+        (instances, sa.and_(instances.c.deleted == sa.true(), instances.c.deleted_at < before)),
         (tasks, sa.and_(tasks.c.state.in_(ended), tasks.c.finished_at < before)),
         (messages, messages.c.expires_at < before),
     )

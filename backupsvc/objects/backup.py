@@ -24,6 +24,8 @@ IN_FLIGHT = {
     states.TASK_IMPORT: states.CREATING,
     states.TASK_RESTORE: states.RESTORING,
     states.TASK_DELETE: states.DELETING,
+    states.TASK_BACK_UP_DATABASE: states.CREATING,
+    states.TASK_DELETE_DATABASE_BACKUP: states.DELETING,
 }
 
 #: What ``save`` never writes: identity, what is changed by compare-and-swap, what quota counts.
@@ -106,12 +108,15 @@ class Backup(base.BackupsvcObject):
     # Reading -------------------------------------------------------------------------------------
 
     @classmethod
-    def get_by_id(cls, context: Any, backup_id: str, read_deleted: bool = False) -> Self:
+    def get_by_id(
+        cls, context: Any, backup_id: str, read_deleted: bool = False, kind: str | None = None,
+    ) -> Self:
         """Return a backup of the caller's project, or of any project for an admin.
 
+        :param kind: it must be of this kind; None: of any
         :raises BackupNotFound: there is none that the caller may see
         """
-        return cls.from_row(context, db.get(context, backup_id, read_deleted))
+        return cls.from_row(context, db.get(context, backup_id, read_deleted, kind))
 
     @classmethod
     def latest_parent(

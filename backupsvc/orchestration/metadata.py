@@ -19,7 +19,7 @@ def show(context: RequestContext, backup_id: str) -> Backup:
 
     :raises BackupNotFound: there is none, for this caller
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=backups.VOLUME)
     context.authorize(policies.METADATA_SHOW, backup)
     return backup
 
@@ -100,7 +100,7 @@ def _change(
     :param if_match: versions, one of which must be the present one; None asks for none
     :param must_exist: a key without which there is nothing to change
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=backups.VOLUME)
     context.authorize(rule, backup)
     if must_exist is not None:
         item(backup, must_exist)

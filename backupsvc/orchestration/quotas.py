@@ -14,6 +14,9 @@ from backupsvc.policies import quotas as policies
 #: The resources that are counted whoever serves the volumes.
 BACKUP_RESOURCES = ('backups', 'backup_gigabytes')
 
+#: Those of the database instances, which the volume service's clients do not know.
+DATABASE_RESOURCES = ('database_instances', 'database_gigabytes')
+
 
 @dataclasses.dataclass(frozen=True)
 class Usage:
@@ -30,7 +33,7 @@ def resources() -> tuple[str, ...]:
         return BACKUP_RESOURCES
     typed = (f'{prefix}{volume_type.name}' for volume_type in volumes.local().list_types()
              for prefix in quota.TYPED)
-    return (*quota.RESOURCES, *typed)
+    return (*(name for name in quota.RESOURCES if name not in DATABASE_RESOURCES), *typed)
 
 
 def _named(allowed: Mapping[str, int]) -> dict[str, int]:

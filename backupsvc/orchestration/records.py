@@ -57,7 +57,7 @@ def export(context: RequestContext, backup_id: str) -> Record:
     :raises BackupNotFound: there is none
     :raises InvalidBackup: its data is not complete
     """
-    backup = Backup.get_by_id(context, backup_id)
+    backup = Backup.get_by_id(context, backup_id, kind=backups.VOLUME)
     context.authorize(policies.EXPORT, backup)
     if backup.status != states.AVAILABLE:
         raise exception.InvalidBackup(

@@ -23,7 +23,8 @@ def test_limits_come_from_the_configuration(context, any_database):
     any_database.set_override('backups', 3, 'quota')
     limits = quota.limits_for(context, PROJECT)
     assert limits == {'backups': 3, 'backup_gigabytes': 1000, 'volumes': 10, 'gigabytes': 1000,
-                      'snapshots': 10, 'per_volume_gigabytes': -1}
+                      'snapshots': 10, 'per_volume_gigabytes': -1, 'database_instances': 10,
+                      'database_gigabytes': 40}
 
 
 def test_what_is_set_nearer_to_the_project_wins(context):
