@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far the work on things is."""
+"""How far the work on backups is."""
 
 import dataclasses
 import datetime
@@ -10,6 +10,7 @@ from oslo_utils import timeutils
 
 from backupsvc import states
 from backupsvc.context import RequestContext
+from backupsvc.objects.backup import Backup
 from backupsvc.objects.task import Task, TaskList
 
 _SECOND = datetime.timedelta(seconds=1)
@@ -43,21 +44,41 @@ class Progress:
         return cls(task.kind, done, total, rate, left)
 
 
-def of(context: RequestContext, resource_ids: Collection[str]) -> Mapping[str, Progress]:
-    """Return the progress of those of some things that something is being done with.
+def of(context: RequestContext, backups: Collection[Backup]) -> Mapping[str, Progress]:
+    """Return the progress of those of some backups that something is being done with, by id.
 
-    Where several operations wait for one thing, it is that of the one that runs, or of the first.
+    Where several operations wait for one backup, it is that of the one that runs, or of the first.
 
-    :param resource_ids: of things that the caller may see
+    :param backups: that the caller may see
     """
-    if not resource_ids:
+    if not backups:
         return {}
     now = timeutils.utcnow(with_timezone=True)
-    tasks = TaskList.get_all(
-        context, {'resource_id': list(resource_ids), 'state': states.TASK_LIVE})
+    tasks = TaskList.get_all(context, {
+        'resource_id': [backup.id for backup in backups], 'state': states.TASK_LIVE})
     found: dict[str, Task] = {}
     for task in tasks:
         first = found.setdefault(task.resource_id, task)
         if task.state == states.RUNNING and first.state != states.RUNNING:
             found[task.resource_id] = task
-    return {resource_id: Progress.of_task(task, now) for resource_id, task in found.items()}
+    return {backup_id: Progress.of_task(task, now) for backup_id, task in found.items()}
+
+
+def together(context: RequestContext, members: Collection[Backup]) -> Progress | None:
+    """Return the progress of the backups of a set as one; None when nothing is being done.
+
+    A member that is waiting counts with its whole size, and one that is ready as done.
+    """
+    parts = of(context, members)
+    if not parts:
+        return None
+    done = total = 0
+    for member in members:
+        part = parts.get(member.id)
+        size = (part and part.bytes_total) or member.logical_bytes or member.size_gb << 30
+        total += size
+        done += part.bytes_done if part else size * (member.status == states.AVAILABLE)
+    rate = sum(part.bytes_per_second or 0 for part in parts.values()) or None
+    return Progress(
+        next(iter(parts.values())).operation, done, total, rate,
+        round((total - done) / rate) if rate else None)

@@ -108,7 +108,7 @@ class Root:
         try:
             path = req.decoded_path()
         except errors.RouteNotFound as error:
-            return faults.render(error, None)
+            return faults.render(error, self.dialect_of(req.environ))
         if path == '/':
             return self._versions(req)
         mount, params, rest = self._find(path)

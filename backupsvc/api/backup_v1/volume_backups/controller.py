@@ -17,7 +17,7 @@ def list_backups(req):
     page = backups.list_(req.context, backups.BackupQuery(
         limit=wanted.limit, marker=wanted.marker, filters=wanted.filters,
         all_projects=wanted.all_projects))
-    doing = progress.of(req.context, [backup.id for backup in page.backups])
+    doing = progress.of(req.context, page.backups)
     shows_owner = req.context.can(policies.PROJECT_ATTRIBUTE)
     items = [
         views.detail(
@@ -37,7 +37,7 @@ def show_backup(req):
     return {
         'backup': views.detail(
             backup, has_dependents=bool(dependents.get(backup.id)),
-            progress=progress.of(req.context, [backup.id]).get(backup.id),
+            progress=progress.of(req.context, [backup]).get(backup.id),
             shows_owner=req.context.can(policies.PROJECT_ATTRIBUTE))
     }
 
