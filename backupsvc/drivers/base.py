@@ -143,13 +143,17 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hold:
-    """A volume, snapshot or instance that a task has taken for itself."""
+    """A volume, snapshot or instance that a task has taken for itself.
+
+    :param is_taken: a snapshot that the task had taken and that is to go with it
+    """
 
     holder: str
     resource_id: str
     is_snapshot: bool
     status: str
     since: datetime.datetime
+    is_taken: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -88,6 +88,17 @@ class Target(abc.ABC):
     def flush(self) -> None:
         """Return when everything written survives a power loss."""
 
+    def extents(self) -> Iterator[Extent]:
+        """Yield the ranges that may hold something else than zero, as a source does; only what
+        compares before it writes asks for them.
+        """
+        if self.size_bytes:
+            yield Extent(0, self.size_bytes)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill the whole ``buffer`` with what is there, as a source does; see ``extents``."""
+        raise OSError(errno.EOPNOTSUPP, 'this target cannot be read')
+
     def close(self) -> None:  # noqa: B027 - optional
         """Give back descriptors and attachments."""
 
@@ -116,37 +127,45 @@ class RawFileSource(Source):
         return self._size
 
     def extents(self) -> Iterator[Extent]:
-        if not self._is_file:
-            # A device answers SEEK_DATA with "all of it", or not at all.
-            if self._size:
-                yield Extent(0, self._size)
-            return
-        start = end = 0
-        while end < self._size:
-            try:
-                start = os.lseek(self._fd, end, os.SEEK_DATA)
-            except OSError as exc:
-                if exc.errno == errno.ENXIO:
-                    return
-                raise
-            end = min(os.lseek(self._fd, start, os.SEEK_HOLE), self._size)
-            if end <= start:
-                return
-            yield Extent(start, end - start)
+        return _extents(self._fd, self._size, self._is_file)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        done = 0
-        while done < len(buffer):
-            count = os.preadv(self._fd, [buffer[done:]], offset + done)
-            if count == 0:
-                raise OSError(errno.EIO, f'the image ends at byte {offset + done}, '
-                                         f'{self._size} were promised')
-            done += count
+        _read_into(self._fd, self._size, offset, buffer)
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _extents(fd: int, size: int, is_file: bool) -> Iterator[Extent]:
+    if not is_file:
+        # A device answers SEEK_DATA with "all of it", or not at all.
+        if size:
+            yield Extent(0, size)
+        return
+    start = end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError as exc:
+            if exc.errno == errno.ENXIO:
+                return
+            raise
+        end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        if end <= start:
+            return
+        yield Extent(start, end - start)
+
+
+def _read_into(fd: int, size: int, offset: int, buffer: memoryview) -> None:
+    done = 0
+    while done < len(buffer):
+        count = os.preadv(fd, [buffer[done:]], offset + done)
+        if count == 0:
+            raise OSError(errno.EIO, f'the image ends at byte {offset + done}, '
+                                     f'{size} were promised')
+        done += count
 
 
 class RawFileTarget(Target):
@@ -207,6 +226,12 @@ class RawFileTarget(Target):
         if code in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV):
             return False
         raise OSError(code, os.strerror(code))
+
+    def extents(self) -> Iterator[Extent]:
+        return _extents(self._fd, self._size, self._is_file)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        _read_into(self._fd, self._size, offset, buffer)
 
     def flush(self) -> None:
         if self._is_synced:

@@ -7,6 +7,10 @@ once, on different hosts unless ``is_host_local``. A *hold* keeps everybody else
 a task works on it: it is taken with an expected status, shows as the volume's status
 (``backing-up``, ``restoring-backup``), carries the id of the task, and is given back by that id;
 both are idempotent, so that a task that is run again after a crash may repeat them.
+
+A snapshot is *taken* for a task that holds the volume. It is in no list and in nobody's quota, is
+shown to administrators only, and goes with its task unless it is *kept*: then it is the user's
+like any other.
 """
 
 import abc
@@ -121,7 +125,63 @@ class VolumeDriver(Driver):
 
     @abc.abstractmethod
     def list_holds(self, context: RequestContext) -> Iterator[Hold]:
-        """Yield every hold of ours, so that a sweep can give back those whose task has ended."""
+        """Yield every hold of ours and every snapshot that is taken and not kept, so that a sweep
+        can give back, or remove, those whose task has ended.
+        """
+
+    @abc.abstractmethod
+    def take_snapshot(self, context: RequestContext, volume_id: str, *, holder: str) -> Snapshot:
+        """Begin to take a snapshot of a volume that ``holder`` holds and return at once; it may be
+        ``creating`` still, and is of one moment only if nobody writes until it is not.
+
+        What the holder has taken of this volume already and is no failure is returned again. The
+        release of the volume leaves it.
+
+        :raises InvalidVolume: the volume is not held for ``holder``
+        """
+
+    @abc.abstractmethod
+    def wait_snapshot(self, context: RequestContext, snapshot_id: str,
+                      deadline_s: float) -> Snapshot:
+        """Return a snapshot once it has left ``creating``; never called by an API process.
+
+        :raises DriverFailed: it ended in error, or is not there after ``deadline_s`` seconds
+        """
+
+    @abc.abstractmethod
+    def keep_snapshot(self, context: RequestContext, snapshot_id: str, *, holder: str,
+                      name: str | None, description: str | None, metadata: Mapping[str, str],
+                      limits: Mapping[str, int] | None = None) -> Snapshot:
+        """Give a taken snapshot to the project of its volume; one that is kept already stays as it
+        is.
+
+        :param limits: as in NewVolume
+        :raises SnapshotNotFound: it is gone
+        :raises InvalidSnapshot: it is not ready, or was taken for another holder
+        :raises OverQuota: the volume service allows no more
+        """
+
+    @abc.abstractmethod
+    def remove_taken(self, context: RequestContext, volume_id: str, *, holder: str) -> None:
+        """Remove what was taken of a volume for ``holder`` and not kept, whatever its status; none
+        is no error.
+        """
+
+    @abc.abstractmethod
+    def remove_snapshot(self, context: RequestContext, snapshot_id: str) -> None:
+        """Remove a snapshot that was made by us, kept or not; a missing one is no error.
+
+        :raises InvalidSnapshot: it is held, or its status does not allow it
+        """
+
+    def revert_volume(self, context: RequestContext, volume_id: str, *, snapshot_id: str,
+                      holder: str) -> bool:
+        """Have the storage bring a held volume back to a held snapshot of it; called by a manager,
+        and again after a crash.
+
+        :returns: False where it cannot: then a mover copies what differs
+        """
+        return False
 
     @abc.abstractmethod
     def open_source(self, context: RequestContext, volume_id: str, *, snapshot_id: str | None,
@@ -135,7 +195,11 @@ class VolumeDriver(Driver):
 
     @abc.abstractmethod
     def open_target(self, context: RequestContext, volume_id: str, *, holder: str) -> Target:
-        """Open a held volume for writing; called in a mover."""
+        """Open a held volume for writing; called in a mover.
+
+        For a rollback the target is read, too, while the source is a snapshot of the same volume:
+        both are open at once. The volume may be attached then, to an instance that is off.
+        """
 
 
 class LocalVolumes(abc.ABC):

@@ -473,3 +473,23 @@ def test_an_offer_is_withdrawn(local):
     assert local.show_volume(caller(), volume.id).status == 'available'
     with pytest.raises(exception.TransferNotFound):
         local.accept_transfer(caller(OTHER_PROJECT), offer.id, offer.auth_key)
+
+
+# -- snapshots that are taken for a task
+
+
+def test_taken_snapshots_count_and_show_once_they_are_kept(local):
+    admin = context.get_admin_context()
+    volume, holder = make(local), task()
+    hold(local, volume, holder)
+    taken = local.take_snapshot(admin, volume.id, holder=holder)
+    local.wait_snapshot(admin, taken.id, 60)
+    assert local.usage(PROJECT)['snapshots'] == 0
+    assert local.count_snapshots(caller(), {}) == 0
+    wanted = {'holder': holder, 'name': None, 'description': None, 'metadata': {}}
+    with pytest.raises(exception.SnapshotLimitExceeded):
+        local.keep_snapshot(admin, taken.id, **wanted, limits={'snapshots': 0})
+    assert local.usage(PROJECT)['snapshots'] == 0
+    local.keep_snapshot(admin, taken.id, **wanted, limits={'snapshots': 1})
+    assert local.usage(PROJECT)['snapshots'] == 1
+    assert [one.id for one in local.list_snapshots(caller(), Listing())] == [taken.id]

@@ -11,6 +11,7 @@ from backupsvc.drivers.base import NewVolume
 from tests.conformance.volume.conftest import OTHER_PROJECT, caller
 
 GIB = 1024 ** 3
+ADMIN = context.get_admin_context()
 DEADLINE_S = 60
 
 
@@ -341,4 +342,177 @@ def test_a_second_attempt_reads_the_same_moment(deployment):
         caller(), volume.id, snapshot_id=None, holder=holder)
     assert read(again, 0, 6) == b'before'
     again.close()
+    assert not deployment.temporaries()
+
+
+# -- snapshots that are taken for a task
+
+
+def take(driver, volume, holder):
+    """Take a snapshot of a volume that is held, and wait for it."""
+    made = driver.take_snapshot(ADMIN, volume.id, holder=holder)
+    assert made.volume_id == volume.id
+    return driver.wait_snapshot(ADMIN, made.id, DEADLINE_S)
+
+
+def keep(driver, snapshot, holder, **values):
+    return driver.keep_snapshot(ADMIN, snapshot.id, holder=holder, **{
+        'name': None, 'description': None, 'metadata': {}, **values})
+
+
+def taken_by(driver, holder):
+    return [(hold.resource_id, hold.is_snapshot) for hold in driver.list_holds(ADMIN)
+            if hold.is_taken and hold.holder == holder]
+
+
+def test_a_snapshot_is_taken_of_a_held_volume_only(driver):
+    volume = make(driver)
+    with pytest.raises(exception.InvalidVolume):
+        driver.take_snapshot(ADMIN, volume.id, holder=task())
+    hold(driver, volume, task())
+    with pytest.raises(exception.InvalidVolume):
+        driver.take_snapshot(ADMIN, volume.id, holder=task())
+
+
+def test_a_taken_snapshot_keeps_its_moment_after_the_volume_is_given_back(deployment):
+    driver = deployment.driver
+    volume = make(driver)
+    deployment.write(volume.id, 4096, b'before')
+    deployment.attach(volume.id)
+    holder, reader = task(), task()
+    hold(driver, volume, holder)
+    taken = take(driver, volume, holder)
+    driver.release_volume(ADMIN, volume.id, holder=holder)
+    deployment.write(volume.id, 4096, b'after!')
+    assert driver.show_volume(caller(), volume.id).status == 'in-use'
+    driver.acquire_snapshot(ADMIN, taken.id, holder=reader, status='backing-up',
+                            expected=('available',))
+    source = driver.open_source(ADMIN, volume.id, snapshot_id=taken.id, holder=reader)
+    assert read(source, 4096, 6) == b'before'
+    source.close()
+    driver.release_snapshot(ADMIN, taken.id, holder=reader)
+    assert taken_by(driver, holder) == [(taken.id, True)]
+
+
+def test_a_taken_snapshot_is_taken_once_for_each_holder(deployment):
+    volume = make(deployment.driver)
+    holder = task()
+    hold(deployment.driver, volume, holder)
+    first = take(deployment.driver, volume, holder)
+    assert take(deployment.reopen(), volume, holder).id == first.id
+
+
+def test_taken_snapshots_are_not_the_users(driver):
+    volume = make(driver)
+    holder = task()
+    hold(driver, volume, holder)
+    taken = take(driver, volume, holder)
+    assert driver.show_snapshot(ADMIN, taken.id).status == 'available'
+    with pytest.raises(exception.SnapshotNotFound):
+        driver.show_snapshot(caller(), taken.id)
+    driver.release_volume(ADMIN, volume.id, holder=holder)
+    driver.remove_taken(ADMIN, volume.id, holder=holder)
+    with pytest.raises(exception.SnapshotNotFound):
+        driver.show_snapshot(ADMIN, taken.id)
+
+
+def test_a_kept_snapshot_is_the_users(driver):
+    volume = make(driver)
+    holder = task()
+    hold(driver, volume, holder)
+    taken = take(driver, volume, holder)
+    kept = keep(driver, taken, holder, name='n', description='d', metadata={'k': 'v'})
+    assert keep(driver, taken, holder, name='again').name == 'n'
+    driver.release_volume(ADMIN, volume.id, holder=holder)
+    driver.remove_taken(ADMIN, volume.id, holder=holder)
+    shown = driver.show_snapshot(caller(), kept.id)
+    assert (shown.status, shown.name, shown.description, shown.metadata) == (
+        'available', 'n', 'd', {'k': 'v'})
+    assert taken_by(driver, holder) == []
+    driver.remove_snapshot(ADMIN, kept.id)
+    driver.remove_snapshot(ADMIN, kept.id)
+    with pytest.raises(exception.SnapshotNotFound):
+        driver.show_snapshot(caller(), kept.id)
+
+
+def test_only_its_holder_keeps_a_snapshot(driver):
+    volume = make(driver)
+    holder = task()
+    hold(driver, volume, holder)
+    taken = take(driver, volume, holder)
+    with pytest.raises(exception.InvalidSnapshot):
+        keep(driver, taken, task())
+    driver.remove_taken(ADMIN, volume.id, holder=task())
+    assert driver.show_snapshot(ADMIN, taken.id).status == 'available'
+    driver.remove_taken(ADMIN, volume.id, holder=holder)
+    driver.remove_taken(ADMIN, volume.id, holder=holder)
+    with pytest.raises(exception.SnapshotNotFound):
+        keep(driver, taken, holder)
+
+
+def test_a_held_snapshot_is_not_removed_by_its_id(driver):
+    volume = make(driver)
+    holder = task()
+    hold(driver, volume, holder)
+    taken = take(driver, volume, holder)
+    reader = task()
+    driver.acquire_snapshot(ADMIN, taken.id, holder=reader, status='backing-up',
+                            expected=('available',))
+    with pytest.raises(exception.InvalidSnapshot):
+        driver.remove_snapshot(ADMIN, taken.id)
+    driver.release_snapshot(ADMIN, taken.id, holder=reader)
+    driver.remove_snapshot(ADMIN, taken.id)
+    assert taken_by(driver, holder) == []
+
+
+def test_nothing_is_left_beside_the_volumes(deployment):
+    driver = deployment.driver
+    before = deployment.temporaries()
+    volume = make(driver)
+    holder = task()
+    hold(driver, volume, holder)
+    take(driver, volume, holder)
+    assert deployment.temporaries() != before
+    driver.remove_taken(ADMIN, volume.id, holder=holder)
+    driver.release_volume(ADMIN, volume.id, holder=holder)
+    assert deployment.temporaries() == before
+
+
+# -- rollback
+
+
+def test_a_volume_in_use_is_read_and_written_beside_its_snapshot(deployment):
+    driver = deployment.driver
+    volume = make(driver)
+    deployment.write(volume.id, 4096, b'before')
+    holder = task()
+    hold(driver, volume, holder)
+    kept = keep(driver, take(driver, volume, holder), holder)
+    driver.release_volume(ADMIN, volume.id, holder=holder)
+    deployment.write(volume.id, 4096, b'after!')
+    deployment.attach(volume.id)
+    holder = task()
+    driver.acquire_volume(ADMIN, volume.id, holder=holder, status='reverting',
+                          expected=('in-use',))
+    driver.acquire_snapshot(ADMIN, kept.id, holder=holder, status='restoring',
+                            expected=('available',))
+    if not driver.revert_volume(ADMIN, volume.id, snapshot_id=kept.id, holder=holder):
+        source = driver.open_source(ADMIN, volume.id, snapshot_id=kept.id, holder=holder)
+        target = driver.open_target(ADMIN, volume.id, holder=holder)
+        assert any(extent.offset <= 4096 < extent.offset + extent.length
+                   for extent in target.extents())
+        assert (read(source, 4096, 6), read(target, 4096, 6)) == (b'before', b'after!')
+        target.write(4096, memoryview(b'before'))
+        target.flush()
+        assert read(target, 4096, 6) == b'before'
+        target.close()
+        source.close()
+    driver.release_snapshot(ADMIN, kept.id, holder=holder)
+    driver.release_volume(ADMIN, volume.id, holder=holder)
+    assert driver.show_volume(caller(), volume.id).status == 'in-use'
+    assert driver.show_snapshot(caller(), kept.id).status == 'available'
+    hold(driver, volume, holder)
+    reader = driver.open_source(ADMIN, volume.id, snapshot_id=None, holder=holder)
+    assert read(reader, 4096, 6) == b'before'
+    reader.close()
     assert not deployment.temporaries()

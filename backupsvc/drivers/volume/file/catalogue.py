@@ -94,6 +94,9 @@ _SCHEMA = [
     );
     CREATE INDEX transfers_project ON transfers (project_id, created_at, id);
     """,
+    """
+    ALTER TABLE snapshots ADD COLUMN is_taken INTEGER NOT NULL DEFAULT 0
+    """,
 ]
 
 #: Sort keys and filters that may be used on each table → SQL expression.
@@ -275,20 +278,30 @@ class Catalogue:
 
     # -- many rows
 
-    def made_for(self, volume_id: str, holder: str) -> list[sqlite3.Row]:
-        """Return the temporary snapshots that a holder has of a volume."""
+    def made_for(self, volume_id: str, holder: str, *,
+                 is_taken: bool = False) -> list[sqlite3.Row]:
+        """Return the temporary snapshots that a holder has of a volume.
+
+        :param is_taken: those that go with the holder, not with its hold of the volume
+        """
         with self.reading() as connection:
             return connection.execute(
-                'SELECT * FROM snapshots WHERE made_for = ? AND volume_id = ?',
-                [holder, volume_id]).fetchall()
+                'SELECT * FROM snapshots WHERE made_for = ? AND volume_id = ? AND is_taken = ?',
+                [holder, volume_id, is_taken]).fetchall()
 
-    def delete_made_for(self, volume_id: str, holder: str) -> list[str]:
+    def delete_made_for(self, volume_id: str, holder: str, *, is_taken: bool = False) -> list[str]:
         """Remove the rows of ``made_for``; return their ids."""
         with self.transaction() as connection:
             rows = connection.execute(
-                'DELETE FROM snapshots WHERE made_for = ? AND volume_id = ? RETURNING id',
-                [holder, volume_id]).fetchall()
+                'DELETE FROM snapshots WHERE made_for = ? AND volume_id = ? AND is_taken = ?'
+                ' RETURNING id', [holder, volume_id, is_taken]).fetchall()
         return [row['id'] for row in rows]
+
+    def taken(self) -> list[sqlite3.Row]:
+        """Return every snapshot that is taken and not kept."""
+        with self.reading() as connection:
+            return connection.execute(
+                'SELECT * FROM snapshots WHERE made_for IS NOT NULL AND is_taken = 1').fetchall()
 
     def holds(self) -> Iterator[tuple[str, sqlite3.Row]]:
         """Yield (table, row) of everything held."""

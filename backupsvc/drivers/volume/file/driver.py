@@ -5,7 +5,6 @@ is needed.
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from oslo_config import cfg
@@ -15,15 +14,13 @@ from backupsvc import exception
 from backupsvc.context import RequestContext
 from backupsvc.drivers.base import Hold, NewVolume, Snapshot, Volume
 from backupsvc.drivers.volume.base import VolumeDriver
-from backupsvc.drivers.volume.file import catalogue, files, local, opts, rows
+from backupsvc.drivers.volume.file import catalogue, files, local, opts, rows, taken
 from backupsvc.engine.source import RawFileSource, RawFileTarget, Source, Target
 
 LOG = logging.getLogger(__name__)
 
-_POLL_S = 0.1
 
-
-class FileVolumeDriver(local.LocalFileVolumes, VolumeDriver):
+class FileVolumeDriver(taken.TakenSnapshots, local.LocalFileVolumes, VolumeDriver):
     """Volumes of this host, shared by its processes through the catalogue in the directory."""
 
     name = 'file'
@@ -61,19 +58,8 @@ class FileVolumeDriver(local.LocalFileVolumes, VolumeDriver):
         return self._create_volume(context, new)
 
     def wait_volume(self, context: RequestContext, volume_id: str, deadline_s: float) -> Volume:
-        give_up_at = time.monotonic() + deadline_s
-        while True:
-            volume = self.show_volume(context, volume_id)
-            if volume.status.startswith('error'):
-                raise exception.DriverFailed(
-                    reason=f'Volume {volume_id} could not be made: it is in status'
-                           f' "{volume.status}".')
-            if volume.status != 'creating':
-                return volume
-            if time.monotonic() >= give_up_at:
-                raise exception.DriverFailed(
-                    reason=f'Volume {volume_id} is still being made after {deadline_s:.0f} s.')
-            time.sleep(_POLL_S)
+        return taken.wait(
+            lambda: self.show_volume(context, volume_id), f'Volume {volume_id}', deadline_s)
 
     def delete_volume(self, context: RequestContext, volume_id: str, *,
                       holder: str | None = None) -> None:
@@ -134,6 +120,8 @@ class FileVolumeDriver(local.LocalFileVolumes, VolumeDriver):
     def list_holds(self, context: RequestContext) -> Iterator[Hold]:
         for table, row in self.catalogue.holds():
             yield rows.to_hold(table, row)
+        for row in self.catalogue.taken():
+            yield rows.to_taken(row)
 
     # -- bytes
 

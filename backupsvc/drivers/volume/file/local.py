@@ -51,7 +51,8 @@ class LocalFileVolumes(types.FileTypes, transfers.FileTransfers):
     def _snapshot(self, context: RequestContext, snapshot_id: str) -> Row:
         row = self.catalogue.get(SNAPSHOTS, snapshot_id, rows.scope(context))
         row = row and self._settled(SNAPSHOTS, row)
-        if row is None or row['made_for'] is not None:
+        if row is None or (row['made_for'] is not None and not (
+                row['is_taken'] and context.is_admin)):
             raise exception.SnapshotNotFound(snapshot_id=snapshot_id)
         return row
 

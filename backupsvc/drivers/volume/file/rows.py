@@ -71,6 +71,18 @@ def to_hold(table: str, row: sqlite3.Row) -> Hold:
     )
 
 
+def to_taken(row: sqlite3.Row) -> Hold:
+    """Return what a taken snapshot says about the task that it goes with."""
+    return Hold(
+        holder=row['made_for'],
+        resource_id=row['id'],
+        is_snapshot=True,
+        status=row['status'],
+        since=to_time(row['created_at']),
+        is_taken=True,
+    )
+
+
 def to_time(text: str) -> datetime:
     """Return a time of the catalogue that is always set."""
     return typing.cast(datetime, catalogue.parse_time(text))
