@@ -15,6 +15,7 @@ from backupsvc import cmd
 #: verb → module of this package
 VERBS = {
     'db': 'database',
+    'instance': 'instance',
     'openapi': 'openapi',
     'repository': 'repository',
     'service': 'service',

@@ -60,11 +60,10 @@ class _Asked:
     def _note(self, number: int, frame: Any) -> None:
         self.signal = number
 
-    def wait(self, seconds: float) -> int | None:
-        """Return the signal that came, or comes within that time."""
+    def wait(self, seconds: float) -> None:
+        """Return after that time, or as soon as a signal has come."""
         if self.signal is None:
             self._waiting.poll(seconds * 1000)
-        return self.signal
 
 
 class Writer:
@@ -109,14 +108,17 @@ class Writer:
     def run(self, asked: _Asked) -> None:
         """Write until a signal says how to end."""
         while True:
-            while self._position <= len(self._volumes):
-                self._append(self._volumes[self._position - 1])
+            self._append(self._volumes[self._position - 1])
+            is_round = self._position == len(self._volumes)
+            if is_round:
+                self._number, self._position = self._number + 1, 1
+                asked.wait(self._interval_s)
+            else:
                 self._position += 1
-                if asked.signal == signal.SIGUSR1:
-                    return self.tell(SUSPENDED)
-            self._number, self._position = self._number + 1, 1
-            if asked.wait(self._interval_s) is not None:
-                return self.tell(SUSPENDED if asked.signal == signal.SIGUSR1 else STOPPED)
+            if asked.signal == signal.SIGUSR1:
+                return self.tell(SUSPENDED)
+            if asked.signal is not None and is_round:
+                return self.tell(STOPPED)
 
     def _append(self, volume: _Volume) -> None:
         # Records of one instance never go back in time, whatever the clock does.
