@@ -2,8 +2,8 @@
 """Use cases of dialects whose ids are integers: what a caller means by an id, and what a backup or
 a volume is called before that caller.
 
-A project sees its own numbers only, and gets one for a thing when it is first shown the thing. What
-a number stands for is looked up with the caller's rights like anything else.
+A project sees its own numbers only, and gets one for a thing when it is first shown the thing.
+What a number stands for is looked up with the caller's rights like anything else.
 """
 
 import contextlib
