@@ -9,6 +9,8 @@ import pytest
 from tests.fixtures import deployment, processes
 from tests.functional.kill.campaign import OPTIONS, Campaign
 
+pytestmark = pytest.mark.campaign
+
 
 @pytest.fixture
 def standalone(tmp_path):

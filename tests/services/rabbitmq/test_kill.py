@@ -8,7 +8,7 @@ import pytest
 from tests.fixtures import deployment, processes
 from tests.functional.kill.campaign import OPTIONS, Campaign
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.services, pytest.mark.campaign, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
