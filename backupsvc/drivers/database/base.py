@@ -8,10 +8,10 @@ Rules of use:
 * What is listed is read from the server and what is changed is changed there; nothing of databases
   and users is kept beside it. Unless it says otherwise, a verb needs a server that runs and raises
   DriverFailed where it does not.
-* Where ``is_host_local``, every verb but ``list_flavors``, ``show_flavor``, ``list_datastores`` and
-  ``hash_password`` is called on the host that the server was made on, by its manager or a mover.
-  Any process of that host may call: what is known of a server is on the disk and in the server.
-  Verbs that change a server as a whole wait for each other.
+* What is on offer, ``check_names`` and ``hash_password`` may be asked for anywhere. Where
+  ``is_host_local``, every other verb is called on the host that the server was made on, by its
+  manager or a mover. Any process of that host may call: what is known of a server is on the disk
+  and in the server. Verbs that change a server as a whole wait for each other.
 * The *life* of a server: ``provision`` → runs; ``stop``/``start``/``restart``; ``remove``. Each of
   these may be repeated, and repeated after it was killed anywhere. The server outlives the process
   that started it; ``adopt`` finds it again, or starts it again when it died meanwhile.
@@ -108,6 +108,13 @@ class DatabaseDriver(Driver):
     def wants_volume(self) -> bool:
         """Return whether a server's data can be kept on a volume on this host: the caller then
         makes one and hands its raw file in (``NewDatabaseServer.volume_path``).
+        """
+
+    @abc.abstractmethod
+    def check_names(self, databases: Sequence[Database] = (),
+                    users: Sequence[NewDatabaseUser] = ()) -> None:
+        """Raise InvalidInput for what no server would take: a name or host that is reserved or
+        cannot be one, a word that is no character set. Asks no server: one may refuse more.
         """
 
     # -- the life of a server

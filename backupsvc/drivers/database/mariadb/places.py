@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the data of a server lie: on a volume with a file system of its own, or in a directory.
+
+A place has ``data`` (the server's data directory), ``tmp``, ``files`` (the only directory that
+statements may read files from and write them to) and ``error.log``.
+"""
+
+import os
+import pathlib
+import shutil
+import stat
+import time
+
+from backupsvc import exception
+from backupsvc.drivers.database.mariadb import processes
+
+GIB = 1024 ** 3
+
+_CAP_SYS_ADMIN = 21
+_UNMOUNT_TIMEOUT_S = 30
+_POLL_S = 0.1
+
+
+def can_mount() -> bool:
+    """Return whether this process may give a raw file a device and mount it."""
+    if not processes.is_root() or not os.path.exists('/dev/loop-control'):
+        return False
+    with open('/proc/self/status', encoding='ascii') as stream:
+        effective = next(line for line in stream if line.startswith('CapEff:'))
+    return bool(int(effective.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
+
+
+def make_open(path: pathlib.Path) -> None:
+    """Make a directory, and those above it, that others can go through, whatever the umask is."""
+    if not path.exists():
+        make_open(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(0o711)
+
+
+class Place:
+    """Where the data of one server lie.
+
+    :param path: the directory; a mount point where there is a volume
+    :param volume_path: raw file or block device; None is a plain directory
+    :param uid: whose the data are; None is ourselves
+    """
+
+    def __init__(self, path: pathlib.Path, volume_path: str | None, uid: int | None):
+        self.path = path
+        self.volume_path = volume_path
+        self._uid = uid
+
+    @property
+    def data(self) -> pathlib.Path:
+        return self.path / 'data'
+
+    @property
+    def error_log(self) -> pathlib.Path:
+        return self.path / 'error.log'
+
+    def make(self) -> None:
+        """Begin anew: nothing that was there remains.
+
+        :raises DriverFailed: the volume cannot be formatted or mounted
+        """
+        if self.volume_path is not None:
+            self.close()
+            processes.run(
+                [processes.find('mkfs.ext4'), '-q', '-F', '-m', '0', '-E',
+                 'lazy_itable_init=1,lazy_journal_init=1,nodiscard', self.volume_path],
+                what='The volume could not be formatted')
+        elif self.path.exists():
+            shutil.rmtree(self.path)
+        self.open()
+        self.clear()
+
+    def open(self) -> None:
+        """Make the place reachable; it may be already.
+
+        :raises DriverFailed: the volume cannot be mounted, or the user of the server cannot come
+            to the directory
+        """
+        make_open(self.path)
+        if self.volume_path is None:
+            self._check_reachable()
+        elif self._device() is None:
+            options = 'noatime,nodev,nosuid,noexec'
+            if not stat.S_ISBLK(os.stat(self.volume_path).st_mode):
+                options += ',loop'
+            processes.run(
+                [processes.find('mount'), '-t', 'ext4', '-o', options, self.volume_path,
+                 str(self.path)],
+                what='The volume could not be mounted')
+        # What the server may write is below the directory itself, which is ours: nothing of it can
+        # lead us elsewhere.
+        self.path.chmod(0o711)
+        for path in (self.data, self.path / 'tmp', self.path / 'files'):
+            path.mkdir(mode=0o700, exist_ok=True)
+            if self._uid is not None:
+                os.chown(path, self._uid, self._uid)
+
+    def clear(self) -> None:
+        """Remove all data, and what loads have left beside them."""
+        for entry in os.scandir(self.path):
+            if entry.name == 'lost+found':
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        self.open()
+
+    def close(self) -> None:
+        """Let go of the volume; nothing of a plain directory is changed.
+
+        :raises DriverFailed: something still uses it
+        """
+        if self.volume_path is None:
+            return
+        give_up_at = time.monotonic() + _UNMOUNT_TIMEOUT_S
+        while self._device() is not None:
+            try:
+                processes.run([processes.find('umount'), str(self.path)],
+                              what='The volume could not be unmounted')
+            except exception.DriverFailed:
+                # somebody may be looking at it just now
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(_POLL_S)
+
+    def grow(self) -> None:
+        """Let the file system fill its volume; it may be in use.
+
+        :raises DriverFailed: it cannot
+        """
+        device = self._device()
+        if self.volume_path is None or device is None:
+            return
+        if device.startswith('/dev/loop'):
+            processes.run([processes.find('losetup'), '--set-capacity', device],
+                          what='The volume could not be enlarged')
+        processes.run([processes.find('resize2fs'), device],
+                      what='The file system could not be enlarged')
+
+    def usage(self) -> tuple[int, int | None]:
+        """Return (bytes used, bytes there are); None where nothing of ours limits them."""
+        if self.volume_path is None:
+            return _used_bytes(self.path), None
+        if self._device() is None:
+            return 0, None
+        status = os.statvfs(self.path)
+        return ((status.f_blocks - status.f_bfree) * status.f_frsize,
+                status.f_blocks * status.f_frsize)
+
+    def data_bytes(self) -> int:
+        """Return the room that the data take."""
+        return _used_bytes(self.data)
+
+    def _device(self) -> str | None:
+        """Return the device that is mounted here."""
+        path = os.path.realpath(self.path)
+        found = None
+        with open('/proc/self/mountinfo', encoding='utf-8', errors='surrogateescape') as stream:
+            for line in stream:
+                before, _, after = line.partition(' - ')
+                if _unescape(before.split(' ')[4]) == path:
+                    found = _unescape(after.split(' ')[1])  # the last one covers those before
+        return found
+
+    def _check_reachable(self) -> None:
+        if self._uid is None:
+            return
+        for path in self.path.resolve().parents:
+            if not path.stat().st_mode & stat.S_IXOTH:
+                raise exception.DriverFailed(
+                    reason=f'The servers run as users of their own, which cannot enter {path}: '
+                           'make it mode 0711, or choose another [database_mariadb] directory.')
+
+
+def _used_bytes(path: pathlib.Path) -> int:
+    total = 0
+    for directory, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(directory, name)).st_blocks * 512
+            except FileNotFoundError:
+                continue  # a temporary file that is gone
+    return total
+
+
+def _unescape(text: str) -> str:
+    """Return a field of mountinfo as it is."""
+    for code, character in (('\\040', ' '), ('\\011', '\t'), ('\\012', '\n'), ('\\134', '\\')):
+        text = text.replace(code, character)
+    return text
