@@ -8,9 +8,6 @@ from typing import Any
 from backupsvc import conf, exception
 from backupsvc.wsgi import metadata_filter, pagination, parameter_types
 
-#: Status here → those of records that it stands for.
-_STATUSES = {'error': ['error', 'error_deleting']}
-
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
@@ -25,21 +22,20 @@ class Listing:
     all_projects: bool
 
 
-def read(req, source: str) -> Listing:
+def read(req, source: str, attribute: str) -> Listing:
     """Return what the query of a list says.
 
     :param source: the parameter that names what the items were made of
+    :param attribute: the attribute of their records that it stands for
     :raises Invalid: a value is none that the parameter can have
     :raises Forbidden: all projects are for administrators
     """
     query = dict(req.query)
     pairs = metadata_filter.take(query)
     filters: dict[str, Any] = {}
-    for name, attribute in (('name', 'name'), ('status', 'status'), (source, 'source_id')):
+    for name, of_record in (('name', 'name'), ('status', 'status'), (source, attribute)):
         if name in query:
-            filters[attribute] = query[name]
-    if 'status' in filters:
-        filters['status'] = _STATUSES.get(filters['status'], filters['status'])
+            filters[of_record] = query[name]
     if pairs is not None:
         filters['metadata'] = pairs
     limit, marker, _ = pagination.page(query, conf.current().api.max_limit)
@@ -51,8 +47,3 @@ def _all_projects(req) -> bool:
     if wanted and not req.context.is_admin:
         raise exception.Forbidden('all_projects is for administrators.')
     return wanted
-
-
-def shown_status(status: str) -> str:
-    """Return how a status of a record is called here."""
-    return next((name for name, own in _STATUSES.items() if status in own), status)

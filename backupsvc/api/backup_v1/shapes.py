@@ -90,3 +90,22 @@ PROGRESS = {
     ),
     'type': ['object', 'null'],
 }
+
+#: Who something belongs to, for callers that may see it.
+OWNER = {'project_id': {'type': 'string'}, 'user_id': string_or_null}
+
+#: What is made of all volumes of an instance at one moment.
+SET_FIELDS = {
+    'id': parameter_types.uuid,
+    'name': string_or_null,
+    'description': string_or_null,
+    'status': {'type': 'string'},
+    'fail_reason': string_or_null,
+    'instance_id': parameter_types.uuid,
+    'size': {'type': 'integer'},
+    'is_consistent': {'type': ['boolean', 'null']},
+    'metadata': parameter_types.metadata,
+    'data_timestamp': timestamp_or_null,
+    'created_at': timestamp_or_null,
+    'updated_at': timestamp_or_null,
+}

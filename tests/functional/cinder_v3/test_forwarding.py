@@ -7,7 +7,6 @@ volumes directly and says where to forward to.
 
 import http.client
 import json
-import sys
 import uuid
 
 import pytest
@@ -15,16 +14,12 @@ import pytest
 from backupsvc import conf as service_conf
 from backupsvc.drivers import loader
 from backupsvc.orchestration import messages
+from tests.fixtures import elsewhere_driver
 from tests.fixtures import service as service_fixture
 from tests.fixtures import standalone as standalone_fixture
 from tests.fixtures.service import PROJECT
 
 pytestmark = pytest.mark.xdist_group('forwarding')
-
-ENTRY_POINTS = """\
-[backupsvc.drivers.volume]
-elsewhere = tests.fixtures.elsewhere_driver:ElsewhereVolumeDriver
-"""
 
 
 class Behind:
@@ -70,23 +65,15 @@ class Pair:
 @pytest.fixture(scope='module')
 def pair(tmp_path_factory):
     """The service in front, with a manager that seems alive, and its volume service."""
-    installed = tmp_path_factory.mktemp('installed')
-    (installed / 'elsewhere-1.0.dist-info').mkdir()
-    (installed / 'elsewhere-1.0.dist-info' / 'METADATA').write_text(
-        'Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n')
-    (installed / 'elsewhere-1.0.dist-info' / 'entry_points.txt').write_text(ENTRY_POINTS)
     behind_dir, front_dir = tmp_path_factory.mktemp('behind'), tmp_path_factory.mktemp('front')
-    sys.path.append(str(installed))
-    try:
-        with standalone_fixture.Standalone(behind_dir) as behind:
-            extra = (f'[volume]\ndriver = elsewhere\n[volume_file]\n'
-                     f'directory = {behind_dir}/volumes\n'
-                     f'[volume_elsewhere]\nurl = {behind.url}/v3\n')
-            with service_fixture.running(front_dir, extra) as front:
-                front.heartbeat('standalone')
-                yield Pair(front, behind.url)
-    finally:
-        sys.path.remove(str(installed))
+    with (elsewhere_driver.installed(tmp_path_factory.mktemp('installed')),
+          standalone_fixture.Standalone(behind_dir) as behind):
+        extra = (f'[volume]\ndriver = elsewhere\n[volume_file]\n'
+                 f'directory = {behind_dir}/volumes\n'
+                 f'[volume_elsewhere]\nurl = {behind.url}/v3\n')
+        with service_fixture.running(front_dir, extra) as front:
+            front.heartbeat('standalone')
+            yield Pair(front, behind.url)
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ from backupsvc.wsgi import parameter_types, validation
 @validation.response(schemas.LIST)
 def list_backups(req):
     """List the backups of volumes, the newest first; 200."""
-    wanted = listing.read(req, 'volume_id')
+    wanted = listing.read(req, 'volume_id', 'source_id')
+    filters = dict(wanted.filters)
+    if 'status' in filters:
+        filters['status'] = shared_views.STATUSES.get(filters['status'], filters['status'])
     page = backups.list_(req.context, backups.BackupQuery(
-        limit=wanted.limit, marker=wanted.marker, filters=wanted.filters,
+        limit=wanted.limit, marker=wanted.marker, filters=filters,
         all_projects=wanted.all_projects))
     doing = progress.of(req.context, page.backups)
     shows_owner = req.context.can(policies.PROJECT_ATTRIBUTE)
@@ -68,12 +71,9 @@ def create_backup(req):
 def update_backup(req):
     """Change the name or the description, replace the metadata; 201."""
     wanted = req.json['update']
-    changes = {
-        name: shared_views.stripped(wanted[name])
-        for name in ('name', 'description') if name in wanted
-    }
     backups.update(
-        req.context, ids.of(req, 'backup_id'), changes=changes, metadata=wanted.get('metadata'))
+        req.context, ids.of(req, 'backup_id'), changes=shared_views.changes(wanted),
+        metadata=wanted.get('metadata'))
 
 
 @validation.response(schemas.ID, status=201)

@@ -47,10 +47,7 @@ _FIELDS = {
     'updated_at': shapes.timestamp_or_null,
     'progress': shapes.PROGRESS,
 }
-BACKUP = shapes.closed(
-    {**_FIELDS, 'project_id': {'type': 'string'}, 'user_id': shapes.string_or_null},
-    required=tuple(_FIELDS),
-)
+BACKUP = shapes.closed({**_FIELDS, **shapes.OWNER}, required=tuple(_FIELDS))
 
 LIST = shapes.collection('backups', BACKUP)
 SHOW = shapes.under('backup', BACKUP)

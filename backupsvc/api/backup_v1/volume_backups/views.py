@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volume backups as this dialect shows them."""
 
-from backupsvc.api.backup_v1 import listing, views
+from backupsvc.api.backup_v1 import views
 
 
 def detail(backup, *, has_dependents: bool, progress, shows_owner: bool) -> dict:
@@ -15,7 +15,7 @@ def detail(backup, *, has_dependents: bool, progress, shows_owner: bool) -> dict
         'id': backup.id,
         'name': backup.name,
         'description': backup.description,
-        'status': listing.shown_status(backup.status),
+        'status': views.status(backup),
         'fail_reason': backup.fail_reason,
         'volume_id': backup.source_id,
         'snapshot_id': backup.snapshot_id,
@@ -36,5 +36,5 @@ def detail(backup, *, has_dependents: bool, progress, shows_owner: bool) -> dict
         'progress': views.progress(progress),
     }
     if shows_owner:
-        body.update(project_id=backup.project_id, user_id=backup.user_id)
+        body.update(views.owner(backup))
     return body
