@@ -156,8 +156,9 @@ def _list(admin: 'RequestContext', args: argparse.Namespace) -> int:
         print(json.dumps(found))
         return 0
     for values in found:
+        count = len(values['volumes'])
         print(f'{values["id"]}  {values["name"] or "":<20}  {values["status"]:<9}  '
-              f'{len(values["volumes"])} volumes  {values["project_id"]}')
+              f'{f"{count} volume" + "s" * (count != 1):<10}  {values["project_id"]}')
     if not found:
         print('There are no instances.', file=sys.stderr)
     return 0
