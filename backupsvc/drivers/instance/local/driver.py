@@ -163,6 +163,7 @@ class LocalInstanceDriver(LocalInstances, InstanceDriver):
         document = place.Document(
             id=uuidutils.generate_uuid(), project_id=context.project_id,
             user_id=context.user_id, name=name, host=self.conf.host, created_at=place.now())
+        self.check_setup()
         self._place.add(document)
         return self.show_instance(context, document.id)
 

@@ -101,8 +101,7 @@ class Place:
                         shutil.rmtree(path, ignore_errors=True)
 
     def add(self, document: Document) -> None:
-        """Make the directory of a new instance."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the directory of a new instance, in one that was prepared."""
         part = self.directory / f'{document.id}.part'
         part.mkdir(mode=0o700)
         _write(part, document)

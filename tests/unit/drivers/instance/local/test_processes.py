@@ -246,8 +246,16 @@ def test_what_a_killed_creation_or_deletion_left_is_removed(machine):
     young = instances / f'{uuid.uuid4()}.part'
     young.mkdir()
     assert [found.id for found in machine.driver.list_instances(ADMIN, Listing())] == [machine.id]
-    machine.driver.check_setup()
-    assert {path.name for path in instances.iterdir()} == {machine.id, young.name}
+    made = machine.driver.create_instance(ADMIN, name='next')
+    assert {path.name for path in instances.iterdir()} == {machine.id, made.id, young.name}
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    machine = Machine(tmp_path / 'state')
+    (tmp_path / 'state').write_text('a file')
+    with pytest.raises(exception.DriverFailed) as failed:
+        machine.driver.create_instance(ADMIN, name='web')
+    assert '[instance_local] directory' in failed.value.message
 
 
 def test_a_volume_that_is_restored_into_is_not_written_to(machine):
