@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The child process of a manager that carries bytes: one archive, restore, verify or prune.
 
-``python -m backupsvc.manager.mover`` reads one line of JSON, the job, from standard input and
-writes lines of JSON to standard output: ``{"progress": {…}}`` some times a second, then one
-``{"result": {…}}`` or ``{"error": {"kind", "message", "is_transient"}}``. What it logs goes to
+``python -m backupsvc.manager.mover`` reads two lines of JSON from standard input: a greeting,
+which names the manager's process and the drivers to load ahead, and the job, which may be long in
+coming. It writes lines of JSON to standard output: ``{"progress": {…}}`` some times a second, then
+one ``{"result": {…}}`` or ``{"error": {"kind", "message", "is_transient"}}``. What it logs goes to
 standard error. SIGTERM asks it to stop cleanly. It never outlives its manager: its input stays
 open as long as that lives.
 
@@ -13,13 +14,15 @@ It imports little and knows neither records nor messages; the keys come from its
 import contextlib
 import ctypes
 import dataclasses
+import gc
+import importlib
 import json
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 from oslo_config import cfg
@@ -29,7 +32,7 @@ from backupsvc.conf import coordination, default, engine, keys, repository, volu
 from backupsvc.context import RequestContext
 from backupsvc.drivers import loader
 from backupsvc.engine import errors
-from backupsvc.manager import failures, repositories
+from backupsvc.manager import failures, repositories, reverting
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -37,12 +40,20 @@ EXIT_CANCELLED = 2
 EXIT_BAD_JOB = 3
 EXIT_ORPHANED = 4
 
+#: What the kernel calls this process while it waits for a job; ``mover archive`` and so on later.
+IDLE = 'mover idle'
+
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 
 LOG = logging.getLogger(__name__)
 
 #: The groups of options that carrying bytes needs; the others cost start-up time.
 _OPTIONS = (coordination, default, engine, keys, repository, volume)
+
+#: What most jobs import when they begin.
+_LOADED_AHEAD = ('backupsvc.engine.archiver', 'backupsvc.engine.maps', 'backupsvc.engine.packer',
+                 'backupsvc.engine.restorer')
 
 Report = Callable[[Any], None]
 
@@ -101,7 +112,19 @@ def _prune(context: RequestContext, job: dict[str, Any], report: Report,
                             cancelled=cancelled.is_set)
 
 
-_VERBS = {'archive': _archive, 'restore': _restore, 'verify': _verify, 'prune': _prune}
+def _rollback(context: RequestContext, job: dict[str, Any], report: Report,
+              cancelled: threading.Event) -> Any:
+    driver = loader.volume_driver()
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(contextlib.closing(driver.open_source(
+            context, job['volume_id'], snapshot_id=job['snapshot_id'], holder=job['holder'])))
+        target = stack.enter_context(contextlib.closing(driver.open_target(
+            context, job['volume_id'], holder=job['holder'])))
+        return reverting.revert(source, target, progress=report, cancelled=cancelled.is_set)
+
+
+_VERBS = {'archive': _archive, 'restore': _restore, 'verify': _verify, 'prune': _prune,
+          'rollback': _rollback}
 
 
 def _repository(context: RequestContext, job: dict[str, Any], create: bool = False) -> Any:
@@ -119,11 +142,27 @@ def _take_stdout() -> Channel:
 
 def _follow_parent(parent_pid: int) -> None:
     """End this process when its manager ends, however that happens."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it ended before the line above
         os._exit(EXIT_ORPHANED)
-    threading.Thread(target=_wait_for_eof, name='parent-watch', daemon=True).start()
+
+
+def _prctl(option: int, value: Any) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value)
+
+
+def _call_process(name: str) -> None:
+    """Set the name that ``ps`` and ``top`` show."""
+    _prctl(_PR_SET_NAME, name.encode())
+
+
+def _load_ahead(drivers: Iterable[tuple[str, str]]) -> None:
+    """Import what the job will need; what cannot be is the job's to report."""
+    with contextlib.suppress(Exception):
+        for family, name in drivers:
+            loader.load_class(family, name)
+        for module in _LOADED_AHEAD:
+            importlib.import_module(module)
 
 
 def _wait_for_eof() -> None:
@@ -132,38 +171,39 @@ def _wait_for_eof() -> None:
     os._exit(EXIT_ORPHANED)
 
 
-def _configure(job: dict[str, Any]) -> None:
-    """Read the manager's configuration files and take over its values of our own options.
+def option_groups(drivers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[cfg.Opt]]]:
+    """Yield (group, options) of what a job needs that uses these (family, name) drivers.
 
-    Only the drivers of this job are loaded: the others cost start-up time and memory.
+    The others cost start-up time and memory.
     """
-    conf = cfg.ConfigOpts()
     for module in _OPTIONS:
-        group = None if module.GROUP.name == 'DEFAULT' else module.GROUP
-        conf.register_opts(module.OPTS, group=group)
-    for family, name in (('volume', job['options']['volume']['driver']),
-                         ('repository', job['repository']['driver'])):
+        yield module.GROUP.name, list(module.OPTS)
+    for family, name in drivers:
         for group, opts in loader.load_class(family, name).list_opts():
-            conf.register_opts(opts, group=group)
+            yield group, list(opts)
+
+
+def _configure(job: dict[str, Any]) -> None:
+    """Read the manager's configuration files and take over its values of our own options."""
+    conf = cfg.ConfigOpts()
+    for group, opts in option_groups(job['drivers']):
+        conf.register_opts(opts, group=None if group == 'DEFAULT' else group)
     conf([], project='backupsvc', default_config_files=job['config_files'],
          default_config_dirs=job['config_dirs'])
     for group, values in job['options'].items():
         for name, value in values.items():
-            if value is None:
-                continue
-            with contextlib.suppress(cfg.NoSuchGroupError, cfg.NoSuchOptError):
+            if value is not None:
                 conf.set_override(name, value, group=None if group == 'DEFAULT' else group)
     service_conf.install(conf)
 
 
-def _read_job() -> dict[str, Any]:
-    line = bytearray()
-    while not line.endswith(b'\n'):
-        piece = os.read(0, 65536)
-        if not piece:
-            raise ValueError('standard input ended before the job did')
-        line += piece
-    return json.loads(line)
+def _read() -> dict[str, Any] | None:
+    """Return the next line of standard input, None where that has ended.
+
+    :raises ValueError: it is none of ours
+    """
+    line = sys.stdin.buffer.readline()
+    return json.loads(line) if line else None
 
 
 def _carry_out(job: dict[str, Any], channel: Channel, cancelled: threading.Event) -> int:
@@ -190,11 +230,23 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the manager decides
     channel = _take_stdout()
     try:
-        job = _read_job()
+        greeting = _read()
+        if greeting is None:
+            raise ValueError('standard input ended before anything came')
+        _follow_parent(greeting['manager_pid'])
+        if greeting['drivers']:
+            _call_process(IDLE)
+            _load_ahead(greeting['drivers'])
+        job = _read()
     except ValueError as exc:
         print(f'mover: {exc}', file=sys.stderr)
         return EXIT_BAD_JOB
-    _follow_parent(job['manager_pid'])
+    if job is None:
+        return EXIT_ORPHANED
+    _call_process(f'mover {job["verb"]}')
+    threading.Thread(target=_wait_for_eof, name='parent-watch', daemon=True).start()
+    # What is imported lives as long as the process: no need to look through it time and again.
+    gc.freeze()
     logging.basicConfig(stream=sys.stderr, format='%(levelname)s %(name)s: %(message)s',
                         level=logging.DEBUG if job['debug'] else logging.INFO)
     return _carry_out(job, channel, cancelled)

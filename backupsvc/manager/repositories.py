@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens the repository of a (project, container) with everything that the configuration says."""
 
+import contextlib
 import os
+from typing import Any
 
 from backupsvc import conf as configuration
 from backupsvc.context import RequestContext
 from backupsvc.drivers import loader
 from backupsvc.engine import errors
 from backupsvc.engine.repository import Parameters, Repository
+from backupsvc.engine.store import Store
 from backupsvc.engine.stores.retry import RetryStore
 from backupsvc.manager import coordination, keyring
 
@@ -41,9 +44,8 @@ def open_repository(context: RequestContext, project_id: str, container: str, *,
             if not create:
                 raise
         parameters = Parameters.of(conf.engine.block_size, conf.engine.compression)
-        # Not every store can refuse to replace: two first backups at once must not make two keys.
         name = driver or conf.repository.driver
-        with coordination.lock(f'repository-{name}-{project_id}-{container}'):
+        with _making(store, f'repository-{name}-{project_id}-{container}'):
             try:
                 return Repository.create(store, wrapper, parameters, cache_dir=cache_dir,
                                          workers=workers)
@@ -52,3 +54,10 @@ def open_repository(context: RequestContext, project_id: str, container: str, *,
     except BaseException:
         store.close()
         raise
+
+
+def _making(store: Store, name: str) -> contextlib.AbstractContextManager[Any]:
+    """Keep others from making the same repository: two first backups at once must not make two
+    keys. A store that refuses to replace needs no lock for that, and a mover no locks then.
+    """
+    return contextlib.nullcontext() if store.atomic_if_absent else coordination.lock(name)

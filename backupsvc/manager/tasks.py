@@ -18,7 +18,7 @@ from oslo_log import log
 from backupsvc import conf as service_conf
 from backupsvc import context as request_context
 from backupsvc import exception
-from backupsvc.manager import failures, flows
+from backupsvc.manager import failures, flows, movers
 from backupsvc.manager.work import Work
 from backupsvc.objects.task import Task
 
@@ -45,6 +45,7 @@ class Runner:
         self._next_due = float('inf')
         self._is_stopping = threading.Event()
         self._works: dict[str, Work] = {}
+        self._spares = movers.Spares(conf.spare_movers)
         self._slots = [
             threading.Thread(target=self._slot, args=(sorted(flows.FLOWS),),
                              name=f'slot-{number}', daemon=True)
@@ -60,6 +61,7 @@ class Runner:
 
     def start(self) -> None:
         """Begin to claim."""
+        self._spares.start()
         for thread in [*self._keepers, *self._slots]:
             thread.start()
 
@@ -81,6 +83,7 @@ class Runner:
             work.abandon()
         for slot in self._slots:
             slot.join(timeout_s)
+        self._spares.stop()
         self._is_over.set()
         for keeper in self._keepers:
             keeper.join(timeout_s)
@@ -148,7 +151,7 @@ class Runner:
                 self._changed.wait(min(until, self._next_due) - now)
 
     def _carry_out(self, task: Task) -> None:
-        work = Work(task, self._conf.lease_duration)
+        work = Work(task, self._conf.lease_duration, self._spares)
         work.context.update_store()
         with self._changed:
             self._works[task.id] = work

@@ -35,14 +35,17 @@ class Work:
 
     A flow calls ``step`` between its steps and ``move`` for the bytes; both raise when the work
     has to stop. Every write to the database goes through ``persist``.
+
+    :param spares: where movers come from; None starts each when it is needed
     """
 
-    def __init__(self, task: Task, lease_s: float):
+    def __init__(self, task: Task, lease_s: float, spares: movers.Spares | None = None):
         self.task = task
         self.context = RequestContext(
             user_id=task.user_id, project_id=task.project_id, request_id=task.request_id,
             is_admin=True, overwrite=False)
         self.holder = task.id
+        self._spares = spares or movers.Spares(0)
         self._lease = task.obj_clone()
         self._lease_s = lease_s
         self._lease_until = time.monotonic() + lease_s
@@ -158,7 +161,7 @@ class Work:
         """
         with self._lock:
             self.check()
-            mover = self._mover = movers.Mover(self.context, verb, job)
+            mover = self._mover = movers.Mover(self.context, verb, job, self._spares)
         LOG.info('Task %s: mover %d began to %s', self.task.id, mover.pid, verb)
         last: dict[str, int] = {}
 
@@ -176,6 +179,7 @@ class Work:
         finally:
             with self._lock:
                 self._mover = None
+            self._spares.refill()
         if last:
             self.persist(lambda: self.task.progress(**last))
         return result

@@ -2,7 +2,6 @@
 """A manager in this process with real movers, and what a user does with it by use cases."""
 
 import os
-import pathlib
 import random
 import signal
 
@@ -16,11 +15,10 @@ from backupsvc.manager import service
 from backupsvc.objects.backup import Backup
 from backupsvc.objects.task import Task, TaskList
 from backupsvc.orchestration import backups, restores
-from tests.fixtures import deployment
+from tests.fixtures import deployment, processes
 from tests.fixtures.deployment import eventually
 
 MIB = 1024 * 1024
-MOVER = b'backupsvc.manager.mover'
 
 
 class Rig:
@@ -93,15 +91,7 @@ class Rig:
 
 def movers():
     """Return the process ids of this process's movers."""
-    found = []
-    for listing in pathlib.Path('/proc/self/task').glob('*/children'):
-        try:
-            children = listing.read_text().split()
-            found += [int(pid) for pid in children if MOVER in pathlib.Path(
-                f'/proc/{pid}/cmdline').read_bytes().split(b'\0')]
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # a thread or a mover that ended meanwhile
-    return found
+    return processes.children(os.getpid())
 
 
 class Frozen:

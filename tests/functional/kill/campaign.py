@@ -204,6 +204,7 @@ class Campaign:
     def _kill_one(self) -> None:
         role = self.random.choice(['mover', 'mover', *self.services])
         if role == 'mover':
+            self._kill_idle()
             movers = self.services['manager'].movers()
             if not movers:
                 return
@@ -213,6 +214,14 @@ class Campaign:
             self.services[role].start()
             eventually(self.client.is_up, 60)
         self.tally.kills[role] = self.tally.kills.get(role, 0) + 1
+
+    def _kill_idle(self) -> None:
+        """Kill what waits for a job, sometimes: nobody may notice."""
+        waiting = set(processes.children(self.services['manager'].pid)) - set(
+            self.services['manager'].movers())
+        if self.random.random() < 0.2:
+            for pid in waiting:
+                processes.kill(pid)
 
     # Judging -------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ def standalone(tmp_path):
     """(client, process) of a standalone service with quick periods, and its configuration here."""
     written = deployment.write_config(
         tmp_path, host='standalone', extra=OPTIONS, lease_duration=3, sweep_interval=0.3,
-        max_attempts=50, retry_interval=0, prune_interval=2, prune_grace=0)
+        max_attempts=50, retry_interval=0, prune_interval=2, prune_grace=0,
+        spare_movers=1)
     pathlib.Path(written).rename(tmp_path / 'backupsvc.conf')
     port = processes.free_port()
     with deployment.deployed(str(tmp_path / 'backupsvc.conf')):

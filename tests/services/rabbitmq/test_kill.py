@@ -17,7 +17,7 @@ def services(make_conf, tmp_path, host):
     port = processes.free_port()
     extra = OPTIONS.replace('[api]', f'[api]\nport = {port}')
     make_conf(extra=extra, lease_duration=3, sweep_interval=2, max_attempts=100,
-              retry_interval=0, prune_interval=2, prune_grace=0)
+              retry_interval=0, prune_interval=2, prune_grace=0, spare_movers=1)
     config = ['--config-file', str(tmp_path / f'{host}.conf')]
     roles = {role: processes.Process([f'backupsvc.cmd.{role}', *config],
                                      tmp_path / f'{role}.log')
