@@ -146,6 +146,7 @@ class Hold:
     """A volume, snapshot or instance that a task has taken for itself.
 
     :param is_taken: a snapshot that the task had taken and that is to go with it
+    :param is_unwritten: a volume that was made for the task and has never been opened for writing
     """
 
     holder: str
@@ -154,6 +155,7 @@ class Hold:
     status: str
     since: datetime.datetime
     is_taken: bool = False
+    is_unwritten: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -100,6 +100,9 @@ class Periodics:
 
 def _release(context: request_context.RequestContext, hold: Hold, task: Task | None) -> None:
     driver = loader.volume_driver()
+    if hold.is_unwritten and task is None:  # of a request that died; nobody knows of the volume
+        driver.delete_volume(context, hold.resource_id, holder=hold.holder)
+        return
     status = None  # as before the hold
     if task is not None and task.kind == states.TASK_RESTORE:
         if (task.resume_point or {}).get('restored'):

@@ -84,8 +84,10 @@ class VolumeDriver(Driver):
     @abc.abstractmethod
     def delete_volume(self, context: RequestContext, volume_id: str, *,
                       holder: str | None = None) -> None:
-        """Remove a volume made by us; a missing one is no error. A hold of ``holder`` does not
-        stand in the way.
+        """Remove a volume made by us; a missing one is no error.
+
+        :param holder: only while it is held for that task; None: only while nobody holds it
+        :raises InvalidVolume: it is held otherwise
         """
 
     @abc.abstractmethod

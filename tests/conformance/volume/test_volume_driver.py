@@ -102,6 +102,16 @@ def test_delete_respects_holds_but_the_callers_own(driver):
         driver.show_volume(caller(), volume.id)
 
 
+def test_delete_for_a_holder_respects_a_volume_that_it_lost(driver):
+    volume = make(driver)
+    holder = task()
+    hold(driver, volume, holder)
+    driver.release_volume(caller(), volume.id, holder=holder)
+    with pytest.raises(exception.InvalidVolume):
+        driver.delete_volume(caller(), volume.id, holder=holder)
+    assert driver.show_volume(caller(), volume.id).status == 'available'
+
+
 def test_update_restored_sets_what_is_given_and_leaves_the_rest(driver):
     volume = make(driver, name='before', description='before', metadata={'a': '1'})
     driver.update_restored(caller(), volume.id, name='after', metadata={'b': '2'}, bootable=True,
@@ -215,6 +225,19 @@ def test_a_volume_that_was_never_filled_does_not_become_available(driver):
     volume = make(driver, holder=holder)
     driver.release_volume(caller(), volume.id, holder=holder)
     assert driver.show_volume(caller(), volume.id).status == 'error'
+
+
+def test_a_hold_tells_whether_its_volume_was_made_for_it_and_not_written_yet(driver):
+    holder = task()
+    made, other = make(driver, holder=holder), make(driver)
+    hold(driver, other, holder, 'restoring-backup')
+
+    def unwritten():
+        return {found.resource_id for found in driver.list_holds(caller()) if found.is_unwritten}
+
+    assert unwritten() & {made.id, other.id} == {made.id}
+    driver.open_target(caller(), made.id, holder=holder).close()
+    assert not unwritten() & {made.id, other.id}
 
 
 # -- bytes

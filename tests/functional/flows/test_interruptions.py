@@ -193,6 +193,25 @@ def test_hold_of_a_task_that_never_came_to_be_is_given_back(rig):
     eventually(lambda: rig.show(volume.id).status == 'available')
 
 
+def test_volume_that_was_made_for_a_task_that_never_came_to_be_is_removed(rig):
+    driver = loader.volume_driver()
+    volume = driver.create_volume(rig.user, NewVolume(size_gb=1, holder='2' * 32))
+    eventually(lambda: not driver.count_volumes(rig.user, {'id': volume.id}))
+    assert not rig.path(volume.id).exists()
+    assert not driver.usage(rig.user.project_id)['volumes']
+
+
+def test_volume_with_restored_data_is_kept_whatever_became_of_its_task(make_rig):
+    rig = make_rig(hold_grace=0, hold_sweep_interval=0.1)
+    driver = loader.volume_driver()
+    volume = driver.create_volume(rig.user, NewVolume(size_gb=1, holder='3' * 32))
+    driver.open_target(rig.admin, volume.id, holder='3' * 32).close()
+    rig.write(volume.id, (0, b'restored'))
+    rig.start()
+    eventually(lambda: rig.show(volume.id).status == 'error')
+    assert rig.path(volume.id).read_bytes()[:8] == b'restored'
+
+
 def test_hold_of_a_live_task_is_left_alone(make_rig):
     rig = make_rig(hold_grace=0, hold_sweep_interval=0.1)
     rig.start()

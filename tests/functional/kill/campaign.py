@@ -262,8 +262,9 @@ class Campaign:
         for volume in content['volumes']:
             if volume['id'] in self.sources:
                 continue
-            if volume['id'] in cancelled or volume['id'] not in known:
-                # Nothing, or not all, was restored: its request died before there was a task.
+            # The volume of a request that died before there was a task is removed.
+            assert volume['id'] in known, volume
+            if volume['id'] in cancelled:
                 assert volume['status'] in ('error', 'available'), volume
                 continue
             assert volume['status'] == 'available', volume

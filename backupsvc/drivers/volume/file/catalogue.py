@@ -97,6 +97,9 @@ _SCHEMA = [
     """
     ALTER TABLE snapshots ADD COLUMN is_taken INTEGER NOT NULL DEFAULT 0
     """,
+    """
+    ALTER TABLE volumes ADD COLUMN made_for TEXT
+    """,
 ]
 
 #: Sort keys and filters that may be used on each table → SQL expression.

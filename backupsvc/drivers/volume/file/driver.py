@@ -144,6 +144,9 @@ class FileVolumeDriver(taken.TakenSnapshots, local.LocalFileVolumes, VolumeDrive
     def open_target(self, context: RequestContext, volume_id: str, *, holder: str) -> Target:
         volume = self._volume(context, volume_id)
         self._check_held(volume, holder)
+        if volume['made_for'] is not None:
+            self.catalogue.update(
+                catalogue.VOLUMES, volume_id, rows.scope(context), {'made_for': None})
         return _LockedTarget(self._sized(volume), self.files, volume_id)
 
     @staticmethod

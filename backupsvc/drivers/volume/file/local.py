@@ -203,6 +203,7 @@ class LocalFileVolumes(types.FileTypes, transfers.FileTransfers):
             'image_metadata': catalogue.dumps(new.image_metadata),
             'holder': new.holder,
             'held_at': new.holder and catalogue.now(),
+            'made_for': new.holder,  # until it is written to
         }
 
         def check(connection: Connection) -> None:
@@ -354,7 +355,7 @@ class LocalFileVolumes(types.FileTypes, transfers.FileTransfers):
             snapshots = connection.execute(
                 'SELECT * FROM snapshots WHERE volume_id = ?', [volume_id]).fetchall()
             users = [snapshot for snapshot in snapshots if snapshot['made_for'] is None]
-            free = row['holder'] in (None, holder) and (
+            free = row['holder'] == holder and (
                 expected is None or row['status'] in expected)
             attached = bool(catalogue.loads(row['attachments']))
             if not force and (not free or attached):

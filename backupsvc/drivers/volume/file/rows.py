@@ -68,6 +68,7 @@ def to_hold(table: str, row: sqlite3.Row) -> Hold:
         is_snapshot=table == catalogue.SNAPSHOTS,
         status=row['status'],
         since=to_time(row['held_at']),
+        is_unwritten=table == catalogue.VOLUMES and row['made_for'] == row['holder'],
     )
 
 
