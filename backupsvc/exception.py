@@ -149,6 +149,12 @@ class VolumeBackupSizeExceedsAvailableQuota(OverQuota):
         'quota is %(limit)sG and %(in_use)sG has been consumed.')
 
 
+class MetadataLimitExceeded(OverQuota):
+    """A backup may not have more pairs of metadata. Details: limit."""
+
+    message_format = 'Maximum number of metadata items exceeds %(limit)s'
+
+
 class MetadataChanged(Conflict):
     """Metadata is no longer what the caller's precondition names."""
 

@@ -96,6 +96,14 @@ OPTS = [
         'limit. A larger limit in a request is cut to it without an error. Raising it '
         'makes single requests heavier.',
     ),
+    cfg.IntOpt(
+        'max_metadata_items',
+        default=128,
+        min=1,
+        help='Pairs of metadata that one backup may have; a request that would add more gets 413. '
+        'Lowering it takes nothing away. Every page of a list carries the pairs of its '
+        'backups, so raising it makes lists heavier.',
+    ),
     cfg.BoolOpt(
         'validate_responses',
         default=False,

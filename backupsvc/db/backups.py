@@ -517,15 +517,19 @@ def _lock_pairs(
 @engine.writer
 def set_metadata(
     context: Any, session: orm.Session, backup_id: str, pairs: Mapping[str, str], replace: bool,
-    if_match: str | None,
+    if_match: str | None, limit: int | None = None,
 ) -> dict[str, Any]:
     """Merge pairs into a backup's metadata, or replace all of it, and return the backup's row.
 
+    :param limit: how many pairs there may be then, unless there are as many already
     :raises BackupNotFound: there is no live backup
     :raises MetadataChanged: the version is not ``if_match``
+    :raises MetadataLimitExceeded: there would be more than ``limit``
     """
     known, live = _lock_pairs(context, session, backup_id, if_match)
     wanted = dict(pairs) if replace else {**live, **pairs}
+    if limit is not None and len(wanted) > max(limit, len(live)):
+        raise exception.MetadataLimitExceeded(limit=limit)
     _write_pairs(session, backup_id, wanted, known)
     return _row(session, backup_id)
 

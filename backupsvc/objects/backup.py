@@ -265,14 +265,17 @@ class Backup(base.BackupsvcObject):
 
     def set_metadata(
         self, pairs: Mapping[str, str], replace: bool = False, if_match: str | None = None,
+        limit: int | None = None,
     ) -> None:
         """Merge pairs into the metadata, or replace all of it.
 
         :param if_match: the ``metadata_version`` that the change was made against
+        :param limit: how many pairs there may be then, unless it has as many already
         :raises BackupNotFound: it was deleted
         :raises MetadataChanged: the metadata has another version
+        :raises MetadataLimitExceeded: there would be more than ``limit``
         """
-        self.load_row(db.set_metadata(self._context, self.id, pairs, replace, if_match))
+        self.load_row(db.set_metadata(self._context, self.id, pairs, replace, if_match, limit))
 
     def delete_metadata(self, key: str, if_match: str | None = None) -> None:
         """Take one pair away.

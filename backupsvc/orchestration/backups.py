@@ -125,6 +125,7 @@ def create(context: RequestContext, new: NewBackup) -> Backup:
     snapshot = _checked_snapshot(context, driver, volume, new)
     size_gb = snapshot.size_gb if snapshot else volume.size_gb
     limits = quota.check(context, quota.wanted(size_gb))
+    quota.check_metadata(new.metadata)
     parent = _parent(context, volume, snapshot, new)
     host = volume.host if driver.is_host_local else None
     service = placement.pick(new.availability_zone, host)
@@ -359,9 +360,11 @@ def update(
 
     :param changes: ``name`` and ``description``, those that are to change
     :raises BackupNotFound: there is none, for this caller
+    :raises MetadataLimitExceeded: more pairs than a backup may have
     """
     backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.UPDATE, backup)
+    quota.check_metadata(metadata or {})
     for name in ('name', 'description'):
         if name in changes:
             setattr(backup, name, changes[name])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from backupsvc import exception
 from backupsvc.context import RequestContext
 from backupsvc.objects.backup import Backup
-from backupsvc.orchestration import backups
+from backupsvc.orchestration import backups, quota
 from backupsvc.policies import backups as policies
 
 
@@ -42,11 +42,12 @@ def merge(
     """Add pairs, and set those that are there.
 
     :raises MetadataChanged: its version is none of ``if_match``
+    :raises MetadataLimitExceeded: there would be more pairs than a backup may have
     """
     return _change(
         context, backup_id, policies.METADATA_CREATE, 'create', if_match, sorted(pairs),
         lambda backup, version: backup.set_metadata(
-            dict(pairs), replace=False, if_match=version))
+            dict(pairs), replace=False, if_match=version, limit=quota.metadata_limit()))
 
 
 def replace(
@@ -56,11 +57,12 @@ def replace(
     """Make ``pairs`` the whole metadata.
 
     :raises MetadataChanged: its version is none of ``if_match``
+    :raises MetadataLimitExceeded: they are more than a backup may have
     """
     return _change(
         context, backup_id, policies.METADATA_UPDATE, 'update', if_match, sorted(pairs),
         lambda backup, version: backup.set_metadata(
-            dict(pairs), replace=True, if_match=version))
+            dict(pairs), replace=True, if_match=version, limit=quota.metadata_limit()))
 
 
 def set_item(
@@ -70,11 +72,12 @@ def set_item(
     """Set one pair; a key that is not there is added, as for a volume's metadata.
 
     :raises MetadataChanged: its version is none of ``if_match``
+    :raises MetadataLimitExceeded: it would be one more pair than a backup may have
     """
     return _change(
         context, backup_id, policies.METADATA_UPDATE, 'update', if_match, [key],
         lambda backup, version: backup.set_metadata(
-            {key: value}, replace=False, if_match=version))
+            {key: value}, replace=False, if_match=version, limit=quota.metadata_limit()))
 
 
 def delete_item(

@@ -8,7 +8,7 @@ only so that a caller over quota is told so before anything else is looked at.
 import contextlib
 from collections.abc import Iterator, Mapping
 
-from backupsvc import exception
+from backupsvc import conf, exception
 from backupsvc.context import RequestContext
 from backupsvc.objects import quota
 
@@ -38,6 +38,21 @@ def check(context: RequestContext, amounts: Mapping[str, int]) -> dict[str, int]
             raise _ERRORS[resource](
                 resource=resource, requested=amount, limit=limit, in_use=in_use)
     return limits
+
+
+def metadata_limit() -> int:
+    """Return how many pairs of metadata a record may have."""
+    return conf.current().api.max_metadata_items
+
+
+def check_metadata(pairs: Mapping[str, str]) -> None:
+    """Check that a record may have these pairs of metadata and no others.
+
+    :raises MetadataLimitExceeded: they are too many
+    """
+    limit = metadata_limit()
+    if len(pairs) > limit:
+        raise exception.MetadataLimitExceeded(limit=limit)
 
 
 @contextlib.contextmanager

@@ -55,6 +55,45 @@ def test_values(member, backup):
     assert member.get(_path(backup)).json == {'metadata': pairs}
 
 
+LIMIT = 128
+
+
+def _many(number):
+    return {f'k{index}': 'v' for index in range(number)}
+
+
+def test_as_many_pairs_as_the_limit_says(service, member):
+    backup = service.record(metadata=_many(LIMIT - 1))
+    assert member.post(_path(backup), {'metadata': {'last': '1', 'k1': '2'}}).status_int == 200
+    # Those that are there may be set, and one may take another's place.
+    assert member.put(_path(backup, 'k2'), {'meta': {'k2': '3'}}).status_int == 200
+    assert member.put(_path(backup), {'metadata': _many(LIMIT)}).status_int == 200
+
+
+@pytest.mark.parametrize(('verb', 'key', 'body'), [
+    ('post', None, {'metadata': {'one': '1', 'k1': '2'}}),
+    ('put', None, {'metadata': _many(LIMIT + 1)}),
+    ('put', 'one', {'meta': {'one': '1'}})])
+def test_more_pairs_than_the_limit_says_change_nothing(
+        service, member, fault, verb, key, body):
+    backup = service.record(metadata=_many(LIMIT))
+    answer = getattr(member, verb)(_path(backup, key), body)
+    assert fault(answer) == (
+        413, 'overLimit', f'Maximum number of metadata items exceeds {LIMIT}')
+    assert member.get(_path(backup)).json == {'metadata': _many(LIMIT)}
+
+
+def test_backup_with_more_pairs_than_the_limit_says(service, member, fault):
+    volume = service.volume()
+    body = {'backup': {'volume_id': volume.id, 'metadata': _many(LIMIT + 1)}}
+    assert fault(member.at('3.43').post('/backups', body))[:2] == (413, 'overLimit')
+    assert member.get('/backups').json == {'backups': []}
+    backup = service.record(name='before')
+    body = {'backup': {'name': 'after', 'metadata': _many(LIMIT + 1)}}
+    assert fault(member.at('3.43').put(f'/backups/{backup.id}', body))[:2] == (413, 'overLimit')
+    assert member.get(f'/backups/{backup.id}').json['backup']['name'] == 'before'
+
+
 @pytest.mark.parametrize('key', KEYS)
 def test_every_key_in_a_url(member, backup, key):
     answer = member.put(_path(backup, key), {'meta': {key: 'v'}})
