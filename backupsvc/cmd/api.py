@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 def build_server(conf: cfg.ConfigOpts, name: str | None = None) -> server.Server:
     """Return the server of a trust zone's application as configured, not started.
 
-    :param name: application of the paste file; None is the public one
+    :param name: application of the paste file; None is that of ``[api] application``
     :raises ExposedWithoutAuthentication: it would listen without authentication beyond loopback
     """
     noauth.check_bind(conf.api.auth_strategy, conf.api.bind_host)

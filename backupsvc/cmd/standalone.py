@@ -152,7 +152,7 @@ def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, stop: threading.Event) -
     from backupsvc.wsgi import paste, server
 
     migration.sync()
-    application = paste.loadapp(conf)
+    application = paste.loadapp(conf, 'public')
     manager = service.ManagerService(conf)
     api = server.Server(application, bind, port, conf.api.threads)
     api.start()

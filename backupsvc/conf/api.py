@@ -57,6 +57,14 @@ OPTS = [
         'api-paste.ini is looked for in the configuration directories, then beside the '
         'installed package.',
     ),
+    cfg.StrOpt(
+        'application',
+        default='public',
+        help='Section of the paste file that is served: "public" is every enabled dialect behind '
+        'authentication, "gateway" is the API gateway alone, which needs [gateway] '
+        'block_storage_url and backup_url, and neither database nor message broker. A section of '
+        'your own can be named as well. backupsvc-standalone always serves "public".',
+    ),
     cfg.ListOpt(
         'enabled_dialects',
         help='Names of the dialects to serve, as "backupsvc-manage openapi --list" prints '

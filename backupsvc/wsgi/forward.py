@@ -78,8 +78,9 @@ _ESCAPE = re.compile(r'%(2f|5c|2e|00)', re.IGNORECASE)
 _SEGMENT_SAFE = "!$&'()*+,;=:@~"
 _QUERY_SAFE = _SEGMENT_SAFE + '/?%'
 
-#: Path of a link below the service's base, with its leading slash → path of the same thing here.
-Rewrite = Callable[[str], str]
+#: Path of a link, with its leading slash, below the service's base or else below its host → path
+#: of the same thing here; None: there is no such thing here, and the link stays as it is.
+Rewrite = Callable[[str], str | None]
 
 
 class _TimedReader(io.RawIOBase):
@@ -313,18 +314,26 @@ class Forwarder:
 
 @functools.lru_cache(maxsize=32)
 def _cached(
-    base_url: str, own_prefix: str | None, connect_timeout: float, timeout: float
+    base_url: str,
+    own_prefix: str | None,
+    connect_timeout: float,
+    timeout: float,
+    cafile: str | None,
 ) -> Forwarder:
     return Forwarder(
-        base_url, own_prefix=own_prefix, connect_timeout=connect_timeout, timeout=timeout
+        base_url,
+        own_prefix=own_prefix,
+        connect_timeout=connect_timeout,
+        timeout=timeout,
+        cafile=cafile,
     )
 
 
-def to(base_url: str, *, own_prefix: str | None) -> Forwarder:
+def to(base_url: str, *, own_prefix: str | None, cafile: str | None = None) -> Forwarder:
     """Return the forwarder to a service, with the timeouts of the configuration."""
     options = service_conf.current().api
     return _cached(
-        base_url, own_prefix, options.forward_connect_timeout, options.forward_timeout
+        base_url, own_prefix, options.forward_connect_timeout, options.forward_timeout, cafile
     )
 
 
@@ -463,13 +472,12 @@ class Links:
 
     def url(self, url: str) -> str:
         """Return where the same thing is found here; URLs to other places stay as they are."""
-        below = _below(url, self._base)
-        if below is not None:
-            return self._own + (
-                self._rewrite(below) if self._rewrite else self._own_prefix + below
-            )
-        below = _below(url, self._origin)
-        return url if below is None else self._own + below
+        for base, prefix in ((self._base, self._own_prefix), (self._origin, '')):
+            below = _below(url, base)
+            if below is not None:
+                path = self._rewrite(below) if self._rewrite else prefix + below
+                return url if path is None else self._own + path
+        return url
 
     def body(self, raw: bytes) -> bytes:
         """Return a JSON body with its ``links`` and ``…_links`` rewritten; any other unchanged."""

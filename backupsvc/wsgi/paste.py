@@ -85,24 +85,29 @@ def find_file(conf: cfg.ConfigOpts) -> str:
 
 
 def loadapp(conf: cfg.ConfigOpts, name: str | None = None) -> Callable:
-    """Build the WSGI application of a trust zone.
+    """Build a WSGI application.
 
     :param conf: the process's configuration; it is installed as such
-    :param name: application of the paste file; None is ``public``
+    :param name: application of the paste file; None is that of ``[api] application``
     """
     service_conf.install(conf)
-    return deploy.loadapp(f'config:{find_file(conf)}', name=name or 'public')
+    return deploy.loadapp(f'config:{find_file(conf)}', name=name or conf.api.application)
 
 
 # ---- applications ----
 
 
 def root_factory(
-    global_conf: dict[str, str], zone: str = 'public', **local_conf: str
+    global_conf: dict[str, str], zone: str = 'public', dialects: str = '', **local_conf: str
 ) -> root.Root:
-    """Application: the enabled dialects of a trust zone."""
+    """Application: the enabled dialects of a trust zone.
+
+    :param dialects: names, separated by spaces: of the enabled ones only these
+    """
     conf = service_conf.current()
-    return root.Root(conf, root.load_dialects(conf, zone))
+    found = root.load_dialects(conf, zone)
+    wanted = dialects.split()
+    return root.Root(conf, [each for each in found if not wanted or each.name in wanted])
 
 
 def by_auth_strategy(loader: Any, global_conf: dict[str, str], **local_conf: str) -> Callable:

@@ -11,7 +11,7 @@ import pytest
 
 from backupsvc import conf as service_conf
 from backupsvc.drivers import loader
-from backupsvc.wsgi import root
+from backupsvc.wsgi import root, validation
 from backupsvc.wsgi.dialect import Dialect, Route, Version
 
 
@@ -34,6 +34,18 @@ def rows() -> list:
         for dialect in DIALECTS
         for row in served(dialect)
     ]
+
+
+def declared_rows() -> list:
+    """Return the parameters of ``rows`` without the rows that are handed on as a whole: what they
+    take and answer, and to whom, is for the service behind to say.
+    """
+    return [each for each in rows() if not _is_handed_on(each.values[1])]
+
+
+def _is_handed_on(row: Route) -> bool:
+    rules = validation.rules_of(row.handler)
+    return bool(row.forwarded) and not (rules.body or rules.query or rules.response)
 
 
 def served(dialect: Dialect) -> list[Route]:
