@@ -48,6 +48,49 @@ class ObjectInfo:
     modified_at: float
 
 
+class Upload(abc.ABC):
+    """An object that is written piece by piece. It is there, whole, once it is committed; until
+    then no reader sees anything of it. One thread at a time writes.
+    """
+
+    #: Bytes that each piece but the last should have; some stores take none under 5 MiB.
+    piece_bytes: int
+
+    @abc.abstractmethod
+    def write(self, number: int, piece: Buffer) -> None:
+        """Store a piece; 0 is the first. The last one may be repeated."""
+
+    @abc.abstractmethod
+    def commit(self) -> None:
+        """Make the object of the pieces, replacing what was there; may be repeated."""
+
+    @abc.abstractmethod
+    def abort(self) -> None:
+        """Drop the pieces, if it was not committed; what cannot be dropped now is dropped by the
+        next upload of the key.
+        """
+
+
+class _WholeUpload(Upload):
+    """Keeps the pieces in memory, for stores without anything better."""
+
+    piece_bytes = 1 << 20
+
+    def __init__(self, store: 'Store', key: str):
+        self._store = store
+        self._key = key
+        self._pieces: dict[int, bytes] = {}
+
+    def write(self, number: int, piece: Buffer) -> None:
+        self._pieces[number] = bytes(piece)
+
+    def commit(self) -> None:
+        self._store.put(self._key, [self._pieces[number] for number in sorted(self._pieces)])
+
+    def abort(self) -> None:
+        self._pieces.clear()
+
+
 class Store(abc.ABC):
     """Bytes under keys."""
 
@@ -103,6 +146,14 @@ class Store(abc.ABC):
     def atomic_if_absent(self) -> bool:
         """Whether ``put(if_absent=True)`` is decided by the store itself, race-free."""
         return False
+
+    def upload(self, key: str) -> Upload:
+        """Begin an object whose size is not known, or too large for memory.
+
+        There is one writer of such a key at a time. What an earlier upload of it left behind,
+        uncommitted, is dropped; an object that one made may be gone from here on.
+        """
+        return _WholeUpload(self, check_key(key))
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing open
         """Give back connections and descriptors."""

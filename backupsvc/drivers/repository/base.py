@@ -7,6 +7,7 @@ import string
 from backupsvc import exception
 from backupsvc.context import RequestContext
 from backupsvc.drivers.base import Driver
+from backupsvc.engine import errors
 from backupsvc.engine.store import Store
 
 
@@ -46,6 +47,23 @@ class RepositoryDriver(Driver):
     def object_url(self, context: RequestContext, project_id: str, container: str,
                    key: str) -> str:
         """Return the URL of an object, for an operator (``file://``, ``https://``, ``s3://``)."""
+
+    def object_size(self, context: RequestContext, project_id: str, container: str,
+                    key: str) -> int:
+        """Return the bytes of an object.
+
+        :raises NotFound: there is no such object, or no such container
+        :raises DriverFailed: the object store refuses, with the reason
+        """
+        store = self.open_store(context, project_id, container)
+        try:
+            return store.stat(key).size_bytes
+        except errors.ObjectNotFound as error:
+            raise exception.NotFound(f'There is no object {key}.') from error
+        except errors.StoreError as error:
+            raise exception.DriverFailed(reason=f'object {key}: {error}') from error
+        finally:
+            store.close()
 
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + '_-')

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from backupsvc.engine import errors
-from backupsvc.engine.store import Buffer, ObjectInfo, Store
+from backupsvc.engine.store import Buffer, ObjectInfo, Store, Upload
 
 if TYPE_CHECKING:
     import tenacity
@@ -103,6 +103,9 @@ class RetryStore(Store):
     def delete_many(self, keys: Sequence[str]) -> None:
         self._run(lambda: self._store.delete_many(keys))
 
+    def upload(self, key: str) -> Upload:
+        return _RetryUpload(self._run(lambda: self._store.upload(key)), self._run)
+
     def close(self) -> None:
         self._store.close()
 
@@ -160,6 +163,24 @@ class RetryStore(Store):
         # Never less than a tenth, or the jitter could use up all attempts at once.
         wait_s = longest * (0.1 + 0.9 * self._jitter())
         return max(wait_s, _error_of(state).retry_after or 0.0)
+
+
+class _RetryUpload(Upload):
+    """Repeats each step of an upload by itself."""
+
+    def __init__(self, upload: Upload, run: Callable[[Callable[[], None]], None]):
+        self._upload = upload
+        self._run = run
+        self.piece_bytes = upload.piece_bytes
+
+    def write(self, number: int, piece: Buffer) -> None:
+        self._run(lambda: self._upload.write(number, piece))
+
+    def commit(self) -> None:
+        self._run(self._upload.commit)
+
+    def abort(self) -> None:
+        self._upload.abort()
 
 
 def _error_of(state: 'tenacity.RetryCallState') -> errors.StoreTransient:

@@ -260,3 +260,57 @@ def test_random_work_gives_what_a_dict_gives(store, other):
             found = [(info.key, info.size_bytes) for info in one.list(key[:2])]
             assert found == sorted((name, len(value)) for name, value in model.items()
                                    if name.startswith(key[:2])), step
+
+
+#: The least that every store takes as a piece that is not the last.
+PIECE = 5 * MIB
+
+
+def test_an_upload_is_there_whole_or_not_at_all(store, other):
+    pieces = [content(PIECE, number) for number in range(2)]
+    store.put('dump', [b'an older one'])
+    upload = store.upload('dump')
+    for number, piece in enumerate([*pieces, content(90_000)]):
+        upload.write(number, piece)
+    last = content(70_000, 9)
+    upload.write(2, last)  # repeated, as after a failure
+    assert other.get('dump') == b'an older one'
+    upload.commit()
+    upload.commit()
+    upload.abort()
+    expected = b''.join([*pieces, last])
+    assert other.get('dump') == expected
+    assert other.stat('dump').size_bytes == len(expected)
+    assert keys(store) == ['dump']
+    store.delete('dump')
+    assert keys(other) == []
+
+
+@pytest.mark.parametrize('pieces', [[], [b''], [b'small']])
+def test_a_small_upload(store, other, pieces):
+    upload = store.upload('dump')
+    for number, piece in enumerate(pieces):
+        upload.write(number, piece)
+    upload.commit()
+    assert other.get('dump') == b''.join(pieces)
+
+
+def test_nothing_is_left_of_an_upload_that_was_aborted(store, other):
+    upload = store.upload('dump')
+    for number in range(2):
+        upload.write(number, content(PIECE, number))
+    upload.abort()
+    with pytest.raises(errors.ObjectNotFound):
+        other.stat('dump')
+    assert keys(other) == []
+
+
+def test_an_upload_begins_anew_after_one_that_died(store, other):
+    dead = other.upload('dump')
+    for number in range(3):
+        dead.write(number, content(PIECE, number))
+    upload = store.upload('dump')
+    upload.write(0, content(PIECE, 7))
+    upload.write(1, b'b')
+    upload.commit()
+    assert other.get('dump') == content(PIECE, 7) + b'b'

@@ -22,7 +22,7 @@ from typing import Any
 
 from backupsvc import exception
 from backupsvc.engine import errors
-from backupsvc.engine.store import Buffer, ObjectInfo, Store, check_key
+from backupsvc.engine.store import Buffer, ObjectInfo, Store, Upload, check_key
 
 #: Holds unfinished files. Upper case, so no key can meet it.
 TMP = 'TMP'
@@ -143,6 +143,54 @@ class PosixStore(Store):
         except OSError as error:
             raise _translate(error, key) from error
 
+    def upload(self, key: str) -> '_PosixUpload':
+        # What an earlier one left goes with the other stale files.
+        return _PosixUpload(self, check_key(key))
+
+    def begin_file(self, key: str) -> tuple[str, int]:
+        """Return (name, descriptor) of a new file for a key, locked while it is open."""
+        try:
+            self._make_directory(os.path.dirname(key))
+            return self._open_temporary()
+        except OSError as error:
+            raise _translate(error, key) from error
+
+    def write_at(self, key: str, descriptor: int, offset: int, piece: Buffer) -> None:
+        """Write a piece of a file that was begun, which ends behind it."""
+        view = memoryview(piece).cast('B')
+        try:
+            self._os.ftruncate(descriptor, offset)
+            while len(view):
+                written = self._os.pwrite(descriptor, view, offset)
+                offset += written
+                view = view[written:]
+        except OSError as error:
+            raise _translate(error, key) from error
+
+    def end_file(self, key: str, name: str, descriptor: int) -> None:
+        """Give a file that was begun its key, durably."""
+        try:
+            self._os.fsync(descriptor)
+            if not self._has_name(key, descriptor):
+                self._os.rename(name, key, src_dir_fd=self._root_fd, dst_dir_fd=self._root_fd)
+            self._sync_directory(os.path.dirname(key))
+        except OSError as error:
+            raise _translate(error, key) from error
+
+    def _has_name(self, key: str, descriptor: int) -> bool:
+        try:
+            found = self._os.stat(key, dir_fd=self._root_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return found.st_ino == self._os.fstat(descriptor).st_ino
+
+    def drop_file(self, name: str) -> None:
+        """Remove a file that was begun."""
+        try:
+            self._os.unlink(name, dir_fd=self._root_fd)
+        except OSError:
+            pass  # one more stale file
+
     def get(self, key: str) -> bytes:
         try:
             descriptor, size = self._open_object(key)
@@ -214,14 +262,18 @@ class PosixStore(Store):
         self._durable.clear()
         return errors.StoreTransient(f'{key}: a directory above it has been removed')
 
-    def _write_temporary(self, parts: Sequence[Buffer]) -> str:
+    def _open_temporary(self) -> tuple[str, int]:
         name = f'{TMP}/{os.getpid()}-{time.time_ns()}-{next(self._counter)}'
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = self._os.open(name, flags, _MODE_FILE, dir_fd=self._root_fd)
+        # The lock tells _remove_stale_files of any process that the writer lives; it ends with the
+        # descriptor.
+        _try_lock(descriptor)
+        return name, descriptor
+
+    def _write_temporary(self, parts: Sequence[Buffer]) -> str:
+        name, descriptor = self._open_temporary()
         try:
-            # The lock tells _remove_stale_files of any process that the writer lives; it ends with
-            # the descriptor.
-            _try_lock(descriptor)
             self._write_full(descriptor, parts)
             self._os.fsync(descriptor)
         except BaseException:
@@ -373,6 +425,36 @@ class PosixStore(Store):
             pass  # removed by another process that opened the store at the same time
         finally:
             self._os.close(descriptor)
+
+
+class _PosixUpload(Upload):
+    """A file that gets its key when it is whole."""
+
+    piece_bytes = 4 << 20
+
+    def __init__(self, store: PosixStore, key: str):
+        self._store = store
+        self._key = key
+        self._offsets = [0]
+        self._name, self._descriptor = store.begin_file(key)
+
+    def write(self, number: int, piece: Buffer) -> None:
+        self._store.write_at(self._key, self._descriptor, self._offsets[number], piece)
+        self._offsets[number + 1:] = [self._offsets[number] + memoryview(piece).nbytes]
+
+    def commit(self) -> None:
+        if self._descriptor >= 0:
+            self._store.end_file(self._key, self._name, self._descriptor)
+            self._close()
+
+    def abort(self) -> None:
+        if self._descriptor >= 0:
+            self._store.drop_file(self._name)
+            self._close()
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
 
 
 class _Descriptor:

@@ -2,6 +2,7 @@
 """The store port on an S3 bucket, Amazon's or a compatible server's."""
 
 import contextlib
+import logging
 import os
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +15,16 @@ import urllib3.exceptions
 
 from backupsvc import exception
 from backupsvc.engine import errors
-from backupsvc.engine.store import Buffer, ObjectInfo, Store, check_key
+from backupsvc.engine.store import Buffer, ObjectInfo, Store, Upload, check_key
+
+LOG = logging.getLogger(__name__)
 
 #: Name of the empty object that marks a container; upper case, so no key can meet it.
 CONTAINER_MARK = 'CONTAINER'
 #: What one DeleteObjects call may name.
 _DELETE_BATCH = 1000
 
-_MISSING = frozenset({'NoSuchKey', 'NotFound', '404'})
+_MISSING = frozenset({'NoSuchKey', 'NoSuchUpload', 'NotFound', '404'})
 _MISSING_BUCKET = frozenset({'NoSuchBucket'})
 _FULL = frozenset({'QuotaExceeded', 'XMinioStorageFull', 'XMinioAdminBucketQuotaExceeded',
                    'InsufficientStorage', 'EntityTooLarge', '413', '507'})
@@ -142,6 +145,11 @@ class S3Store(Store):
             self._conditional_writes = False
             self.put(key, [body], if_absent=True)
 
+    def upload(self, key: str) -> '_S3Upload':
+        upload = _S3Upload(self, check_key(key))
+        upload.abort()
+        return upload
+
     def get(self, key: str) -> bytes:
         with translated(key):
             answer = self._client.get_object(**self._name(key))
@@ -211,6 +219,43 @@ class S3Store(Store):
         """Return the URL of an object."""
         return f's3://{self._bucket}/{urllib.parse.quote(self._prefix + check_key(key))}'
 
+    # Of an upload.
+
+    def begin_parts(self, key: str) -> str:
+        """Begin a multipart upload; return its id."""
+        with translated(key):
+            return self._client.create_multipart_upload(**self._name(key))['UploadId']
+
+    def put_part(self, key: str, upload_id: str, number: int, piece: Buffer) -> dict[str, Any]:
+        """Store a part; return what names it when they are joined."""
+        with translated(key):
+            answer = self._client.upload_part(
+                **self._name(key), UploadId=upload_id, PartNumber=number + 1, Body=bytes(piece))
+        return {'ETag': answer['ETag'], 'PartNumber': number + 1}
+
+    def join_parts(self, key: str, upload_id: str, parts: Sequence[dict[str, Any]]) -> None:
+        """Make the object of the parts."""
+        try:
+            with translated(key):
+                self._client.complete_multipart_upload(
+                    **self._name(key), UploadId=upload_id,
+                    MultipartUpload={'Parts': list(parts)})
+        except errors.ObjectNotFound:
+            # An earlier call whose answer was lost has joined them.
+            if not self._exists(key):
+                raise
+
+    def drop_parts(self, key: str) -> None:
+        """Drop the uploads of this key that were not joined."""
+        with translated(key):
+            found = self._client.list_multipart_uploads(
+                Bucket=self._bucket, Prefix=self._prefix + key).get('Uploads', ())
+        for row in found:
+            if row['Key'] == self._prefix + key:
+                with contextlib.suppress(errors.ObjectNotFound), translated(key):
+                    self._client.abort_multipart_upload(
+                        **self._name(key), UploadId=row['UploadId'])
+
     def _name(self, key: str) -> dict[str, Any]:
         return {'Bucket': self._bucket, 'Key': self._prefix + check_key(key)}
 
@@ -235,6 +280,49 @@ class S3Store(Store):
             if row['Code'] not in _MISSING:
                 raise _error_of(row['Key'].removeprefix(self._prefix), row['Code'],
                                 row.get('Message', ''), 0, {})
+
+
+class _S3Upload(Upload):
+    """A multipart upload. A single piece is an object like any other."""
+
+    piece_bytes = 64 << 20
+
+    def __init__(self, store: S3Store, key: str):
+        self._store = store
+        self._key = key
+        self._first: bytes | None = None
+        self._upload_id: str | None = None
+        self._parts: list[dict[str, Any]] = []
+        self._is_done = False
+
+    def write(self, number: int, piece: Buffer) -> None:
+        if number == 0:
+            self._first = bytes(piece)
+            return
+        if self._upload_id is None:
+            self._upload_id = self._store.begin_parts(self._key)
+        if not self._parts:
+            self._parts.append(self._put(0, self._first or b''))
+        self._parts[number:] = [self._put(number, piece)]
+
+    def _put(self, number: int, piece: Buffer) -> dict[str, Any]:
+        assert self._upload_id is not None  # set by write
+        return self._store.put_part(self._key, self._upload_id, number, piece)
+
+    def commit(self) -> None:
+        if self._upload_id is None:
+            self._store.put(self._key, [self._first or b''])
+        elif not self._is_done:
+            self._store.join_parts(self._key, self._upload_id, self._parts)
+        self._is_done = True
+
+    def abort(self) -> None:
+        if self._is_done:
+            return
+        try:
+            self._store.drop_parts(self._key)
+        except errors.StoreError as error:
+            LOG.warning('Parts of %s are left: %s', self._key, error)
 
 
 class BucketNotFound(errors.StoreError):

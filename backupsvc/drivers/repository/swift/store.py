@@ -9,6 +9,7 @@ by the object servers one by one, so two that race can both succeed.
 import datetime
 import hashlib
 import json
+import logging
 import os
 import urllib.parse
 import uuid
@@ -23,10 +24,14 @@ from swiftclient import authv1
 from backupsvc import exception
 from backupsvc.drivers.repository.swift import client as swift_client
 from backupsvc.engine import errors
-from backupsvc.engine.store import Buffer, ObjectInfo, Store, check_key
+from backupsvc.engine.store import Buffer, ObjectInfo, Store, Upload, check_key
+
+LOG = logging.getLogger(__name__)
 
 #: Swift's own default limit of an object is 5 GiB.
 SEGMENT_SIZE = 1 << 30
+#: Swift's own default limit of what one manifest may name.
+MANIFEST_LIMIT = 1000
 #: Follows the name of a container to name the one of its segments.
 SEGMENTS_SUFFIX = '_segments'
 _URL_FORM = 'swift://container or swift://container/prefix, with ST_AUTH, ST_USER and ST_KEY or '\
@@ -117,6 +122,11 @@ class SwiftStore(Store):
         else:
             self._put_one(key, path, body, headers)
 
+    def upload(self, key: str) -> '_SwiftUpload':
+        upload = _SwiftUpload(self, key)
+        upload.abort()
+        return upload
+
     def get(self, key: str) -> bytes:
         return self._client.request(key, 'GET', self._path(key), read=_whole_body)
 
@@ -185,6 +195,64 @@ class SwiftStore(Store):
             container = path.partition('/')[0]
             raise errors.StoreError(f'{key}: the container {container} does not exist')
 
+    # Of an upload.
+
+    def create_segments_container(self) -> None:
+        """Make the container for segments; it may exist already."""
+        container = self._container + SEGMENTS_SUFFIX
+        self._client.request(f'container {container}', 'PUT', container)
+
+    def put_segment(self, key: str, number: int, piece: Buffer) -> dict[str, Any]:
+        """Store a segment; return its entry in the manifest."""
+        name = f'{self._pieces(key)}{number:08d}'
+        body = swift_client.Parts([piece])
+        etag = self._put_one(key, name, body, {})
+        return {'path': f'/{name}', 'size_bytes': len(body), 'etag': etag}
+
+    def put_manifest(self, key: str, segments: Sequence[dict[str, Any]]) -> None:
+        """Make an object of segments: of manifests of them where there are more than one holds."""
+        if len(segments) > MANIFEST_LIMIT:
+            groups = [segments[first:first + MANIFEST_LIMIT]
+                      for first in range(0, len(segments), MANIFEST_LIMIT)]
+            segments = [self._put_part(key, number, group) for number, group in enumerate(groups)]
+        self._put(key, self._path(key), json.dumps(list(segments)).encode(), {},
+                  {'multipart-manifest': 'put'})
+
+    def _put_part(self, key: str, number: int,
+                  segments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        name = f'{self._pieces(key)}part-{number:04d}'
+        self._put(key, name, json.dumps(list(segments)).encode(), {},
+                  {'multipart-manifest': 'put'})
+        return {'path': f'/{name}', 'size_bytes': sum(each['size_bytes'] for each in segments)}
+
+    def delete_segments(self, key: str) -> None:
+        """Remove the segments of an upload that was not committed.
+
+        Those of an object that is there are its own, and stay until it is replaced.
+        """
+        if self._is_segmented(key):
+            self.delete(key)
+        container, _, prefix = self._pieces(key).partition('/')
+        while True:
+            answer = self._client.request(
+                f'container {container}', 'GET', container, accept=[404],
+                params={'format': 'json', 'prefix': prefix},
+                read=lambda answer: answer.json() if answer.status_code == 200 else [])
+            page = answer if isinstance(answer, list) else []
+            if not page:
+                return
+            for row in page:
+                self._client.request(key, 'DELETE', f'{container}/{row["name"]}', accept=[404])
+
+    def _is_segmented(self, key: str) -> bool:
+        try:
+            return self._head(key).get('X-Static-Large-Object', '').lower() == 'true'
+        except errors.ObjectNotFound:
+            return False
+
+    def _pieces(self, key: str) -> str:
+        return f'{self._container}{SEGMENTS_SUFFIX}/{self._prefix}{check_key(key)}/pieces/'
+
     def _put_segmented(self, key: str, path: str, body: swift_client.Parts,
                        headers: dict[str, str]) -> None:
         container = self._container + SEGMENTS_SUFFIX
@@ -206,6 +274,47 @@ class SwiftStore(Store):
             for segment in segments:
                 self._client.request(key, 'DELETE', segment['path'].lstrip('/'), accept=[404])
             raise
+
+
+class _SwiftUpload(Upload):
+    """Segments of the container for segments, and a manifest in the end. A single piece is an
+    object like any other.
+
+    The names of the segments follow from the key, so that a later upload finds them.
+    """
+
+    piece_bytes = 64 << 20
+
+    def __init__(self, store: SwiftStore, key: str):
+        self._store = store
+        self._key = key
+        self._first: bytes | None = None
+        self._segments: list[dict[str, Any]] = []
+        self._is_done = False
+
+    def write(self, number: int, piece: Buffer) -> None:
+        if number == 0:
+            self._first = bytes(piece)
+            return
+        if not self._segments:
+            self._store.create_segments_container()
+            self._segments.append(self._store.put_segment(self._key, 0, self._first or b''))
+        self._segments[number:] = [self._store.put_segment(self._key, number, piece)]
+
+    def commit(self) -> None:
+        if self._segments:
+            self._store.put_manifest(self._key, self._segments)
+        else:
+            self._store.put(self._key, [self._first or b''])
+        self._is_done = True
+
+    def abort(self) -> None:
+        if self._is_done:
+            return
+        try:
+            self._store.delete_segments(self._key)
+        except errors.StoreError as error:
+            LOG.warning('Segments of %s are left: %s', self._key, error)
 
 
 def _md5(body: swift_client.Parts) -> str:
