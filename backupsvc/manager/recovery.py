@@ -12,6 +12,8 @@ from oslo_log import log
 from backupsvc import conf as service_conf
 from backupsvc import context as request_context
 from backupsvc import exception
+from backupsvc.drivers import loader
+from backupsvc.manager import failures
 from backupsvc.objects.task import Task
 
 LOG = log.getLogger(__name__)
@@ -38,6 +40,22 @@ def take_host(host: str) -> TextIO:
         raise exception.DriverFailed(
             reason=f'A manager of the name {host} is running already.') from None
     return stream
+
+
+def check_drivers() -> None:
+    """Have each configured driver look whether it can work, and clear up after crashes; log what
+    is to be mended.
+
+    Nothing stops for it: a store may be away for a while, and an installation may use one family
+    only.
+    """
+    for driver in (loader.volume_driver, loader.repository_driver, loader.instance_driver,
+                   loader.database_driver):
+        try:
+            driver().check_setup()
+        except Exception as error:
+            LOG.error('A driver cannot work: %s', error,
+                      exc_info=None if failures.is_explained(error) else error)
 
 
 def take_back(host: str, is_stopping: threading.Event) -> None:

@@ -46,6 +46,7 @@ class ManagerService:
         self._is_started = True
         recovery.take_back(self.host, self._is_stopping)
         self._listening.start()
+        threading.Thread(target=recovery.check_drivers, name='driver-check', daemon=True).start()
         self._periodics.start()
         self._runner.start()
         LOG.info('Manager %s works on up to %d tasks at once', self.host,

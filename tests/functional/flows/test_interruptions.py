@@ -246,3 +246,20 @@ def test_broker_that_is_away_delays_nothing_but_the_wake(make_rig):
     rig.start()
     source = rig.volume((0, noise(11, MIB)))
     assert rig.backed_up(source.id).status == states.AVAILABLE
+
+
+def test_manager_clears_up_at_its_start_what_killed_processes_left(make_rig):
+    rig = make_rig()
+    volume = rig.volume()
+    with loader.volume_driver().catalogue.transaction() as connection:  # killed in a deletion
+        connection.execute('DELETE FROM volumes WHERE id = ?', [volume.id])
+    assert rig.path(volume.id).exists()
+    rig.start()
+    eventually(lambda: not rig.path(volume.id).exists())
+
+
+def test_manager_says_what_a_driver_lacks_and_starts(make_rig, caplog):
+    rig = make_rig()
+    os.rmdir(rig.conf.repository_posix.path)
+    rig.start()
+    eventually(lambda: '[repository_posix] path' in caplog.text)

@@ -100,6 +100,15 @@ _SCHEMA = [
     """
     ALTER TABLE volumes ADD COLUMN made_for TEXT
     """,
+    """
+    CREATE TABLE removed (id TEXT PRIMARY KEY);
+    CREATE TRIGGER volume_removed AFTER DELETE ON volumes BEGIN
+        INSERT OR IGNORE INTO removed (id) VALUES (OLD.id);
+    END;
+    CREATE TRIGGER snapshot_removed AFTER DELETE ON snapshots BEGIN
+        INSERT OR IGNORE INTO removed (id) VALUES (OLD.id);
+    END;
+    """,
 ]
 
 #: Sort keys and filters that may be used on each table → SQL expression.
@@ -206,7 +215,7 @@ class Catalogue:
     def _migrate(connection: sqlite3.Connection) -> None:
         version = connection.execute('PRAGMA user_version').fetchone()[0]
         for number, script in enumerate(_SCHEMA[version:], start=version + 1):
-            for statement in script.split(';'):
+            for statement in _statements(script):
                 connection.execute(statement)
             connection.execute(f'PRAGMA user_version = {number}')
 
@@ -315,6 +324,16 @@ class Catalogue:
             for row in rows:
                 yield table, row
 
+    def removed(self) -> list[str]:
+        """Return the ids of rows that were removed, for those whose files were not."""
+        with self.reading() as connection:
+            return [row['id'] for row in connection.execute('SELECT id FROM removed')]
+
+    def forget_removed(self, row_id: str) -> None:
+        """Strike an id of ``removed``, whose file is gone."""
+        with self.transaction() as connection:
+            connection.execute('DELETE FROM removed WHERE id = ?', [row_id])
+
     def ids(self) -> set[str]:
         """Return the id of every row of both tables."""
         with self.reading() as connection:
@@ -344,6 +363,15 @@ class Catalogue:
         with self.reading() as connection:
             return connection.execute(
                 f'SELECT COUNT(*) FROM {table} WHERE {where}', arguments).fetchone()[0]
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ''
+    for piece in script.split(';'):
+        statement += piece + ';'
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ''
 
 
 def get(connection: sqlite3.Connection, table: str, row_id: str,

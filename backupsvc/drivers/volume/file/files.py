@@ -107,23 +107,21 @@ class RawFiles:
         finally:
             os.close(fd)
 
-    def settled_ids(self) -> list[str]:
-        """Return the ids of files that nobody is making; what is not in the catalogue *afterwards*
-        is an orphan.
+    def abandoned_ids(self) -> list[str]:
+        """Return the ids of files that were begun and that nobody is making; what is not in the
+        catalogue *afterwards* is an orphan.
         """
         found = []
         for entry in os.scandir(self.directory):
             stem, dot, suffix = entry.name.rpartition('.')
-            if not dot or suffix not in ('raw', 'part'):
+            if not dot or suffix != 'part':
                 continue
-            if suffix == 'part':
-                try:
-                    age = time.time() - entry.stat().st_mtime
-                except FileNotFoundError:
-                    continue
-                if age < _ORPHAN_AGE_S or self.is_being_made(stem):
-                    continue
-            found.append(stem)
+            try:
+                age = time.time() - entry.stat().st_mtime
+            except FileNotFoundError:
+                continue
+            if age >= _ORPHAN_AGE_S and not self.is_being_made(stem):
+                found.append(stem)
         return found
 
     def _sync_directory(self) -> None:

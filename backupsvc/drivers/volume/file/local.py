@@ -131,16 +131,22 @@ class LocalFileVolumes(types.FileTypes, transfers.FileTransfers):
             store.leave_creating(table, row_id, status='available', held_status='restoring-backup')
 
     def remove_orphans(self) -> list[str]:
-        """Remove files that are in no row: what processes killed while making or removing them
-        left. Return their ids.
+        """Remove what processes left that were killed while making or removing files; return the
+        ids.
+
+        Of whole files those whose row was removed, and no others: a catalogue that is older than
+        its files must not cost a volume.
         """
         store = self.catalogue
-        settled = self.files.settled_ids()
-        orphans = [file_id for file_id in settled if file_id not in store.ids()]
-        for file_id in orphans:
-            LOG.warning('Removing the file of %s, which the catalogue does not know', file_id)
+        begun = self.files.abandoned_ids()
+        known = store.ids()
+        orphans = [file_id for file_id in begun if file_id not in known]
+        removed = store.removed()
+        for file_id in [*orphans, *removed]:
             self.files.remove(file_id)
-        return orphans
+        for file_id in removed:
+            store.forget_removed(file_id)
+        return [*orphans, *removed]
 
     # -- temporary snapshots
 

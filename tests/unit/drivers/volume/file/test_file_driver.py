@@ -234,8 +234,14 @@ def test_a_file_that_was_whole_before_the_kill_is_available(driver):
 
 
 def test_orphans_are_removed_and_nothing_else(driver, directory):
-    volume = driver.create_volume(caller(), NewVolume(size_gb=1))
-    (directory / f'{uuid.uuid4()}.raw').write_bytes(b'left by a kill in a deletion')
+    volume, removed = (driver.create_volume(caller(), NewVolume(size_gb=1)) for _ in range(2))
+    snapshot = driver.create_snapshot(
+        caller(), removed.id, name=None, description=None, metadata={}, force=False)
+    with driver.catalogue.transaction() as connection:  # of processes killed in a deletion
+        connection.execute('DELETE FROM snapshots WHERE id = ?', [snapshot.id])
+        connection.execute('DELETE FROM volumes WHERE id = ?', [removed.id])
+    unknown = directory / f'{uuid.uuid4()}.raw'
+    unknown.write_bytes(b'of a catalogue that is gone')
     old, young = directory / f'{uuid.uuid4()}.part', directory / f'{uuid.uuid4()}.part'
     for path in (old, young):
         path.write_bytes(b'left by a kill in a creation')
@@ -244,7 +250,8 @@ def test_orphans_are_removed_and_nothing_else(driver, directory):
     working = driver.files.begin('made-right-now')
     os.utime(directory / 'made-right-now.part', (0, 0))
     driver.check_setup()
-    assert names(directory) == sorted([f'{volume.id}.raw', young.name, 'made-right-now.part'])
+    assert names(directory) == sorted([
+        f'{volume.id}.raw', unknown.name, young.name, 'made-right-now.part'])
     assert (directory / 'notes.txt').exists()
     os.close(working)
 
