@@ -61,6 +61,13 @@ OPTS = [
         default=600, min=1,
         help='Seconds to wait for a volume that a restore makes to become usable.'),
     cfg.IntOpt(
+        'quiesce_timeout',
+        default=120, min=1,
+        help='Seconds that an instance may be kept from writing while the snapshots of its '
+             'volumes are taken. When they are not there by then the instance goes on, and its '
+             'backup or snapshot is tried again or fails. Where the storage copies instead of '
+             'sharing blocks this limits how much data an instance may have.'),
+    cfg.IntOpt(
         'hold_grace',
         default=300, min=0,
         help='Seconds after which a volume that is held for a task that never came to be is '

@@ -274,7 +274,7 @@ def begin_members(
     members: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write that the snapshots are taken, once: the set's ``values``, the task's resume point, and
-    what follows for each member.
+    what follows for each member. The backups of a set are of its moment from then on.
 
     :param task: id, owner and attempt of who holds it
     :param members: of a backup set: tasks to insert; of a snapshot: ``volume_id`` and
@@ -287,6 +287,10 @@ def begin_members(
     session.execute(
         sa.update(family.table).where(family.table.c.id == set_id)
         .values({'updated_at': _now(), **values}))
+    if family is BACKUPS and 'data_timestamp' in values:
+        session.execute(
+            sa.update(models.backups).where(models.backups.c.set_id == set_id)
+            .values(data_timestamp=values['data_timestamp']))
     for member in members:
         if family is BACKUPS:
             tasks.create(context, member)

@@ -62,6 +62,10 @@ class TooManyAttempts(Exception):
         super().__init__(f'Given up after {attempts} attempts that did not come to an end.')
 
 
+class MemberFailed(Exception):
+    """A set will not be complete, since one of its members will not; says which and why."""
+
+
 class Cancelled(Exception):
     """The cancel flag of the task is set; the work has stopped."""
 
@@ -91,7 +95,7 @@ def describe(error: BaseException) -> Failure:
     kind = type(error).__name__
     if isinstance(error, MoverFailed):
         return error.failure
-    if isinstance(error, (MoverDied, TooManyAttempts)):
+    if isinstance(error, (MoverDied, TooManyAttempts, MemberFailed)):
         return Failure(kind, str(error), isinstance(error, MoverDied))
     if is_explained(error):
         return Failure(kind, str(error), isinstance(error, _TRANSIENT))

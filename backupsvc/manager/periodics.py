@@ -3,7 +3,7 @@
 
 import datetime
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from oslo_log import log
 from oslo_utils import timeutils, uuidutils
@@ -13,6 +13,7 @@ from backupsvc import context as request_context
 from backupsvc import exception, rpc, states
 from backupsvc.drivers import loader
 from backupsvc.drivers.base import Hold
+from backupsvc.manager.flows import rollback
 from backupsvc.objects.repository import Repository
 from backupsvc.objects.service import Service
 from backupsvc.objects.task import Task
@@ -69,15 +70,27 @@ class Periodics:
 
     def release_holds(self, context: request_context.RequestContext) -> None:
         """Give back what is held for a task that has ended, or that never came to be."""
-        for hold in loader.volume_driver().list_holds(context):
+        self._sweep(context, loader.volume_driver().list_holds(context), _release)
+        instances = loader.instance_driver()
+        self._sweep(context, instances.list_holds(context), lambda context, hold, task:
+                    instances.unquiesce(context, hold.resource_id, holder=hold.holder))
+
+    def _sweep(self, context: request_context.RequestContext, holds: Iterable[Hold],
+               release: Callable[..., None]) -> None:
+        for hold in holds:
             try:
                 task = Task.get_by_id(context, hold.holder)
             except exception.TaskNotFound:
                 task = None
-            if self._is_leftover(hold, task):
-                LOG.warning('%s is given back: its task %s %s', hold.resource_id, hold.holder,
-                            'has ended' if task else 'never came to be')
-                _release(context, hold, task)
+            if not self._is_leftover(hold, task):
+                continue
+            LOG.warning('%s is given back: its task %s %s', hold.resource_id, hold.holder,
+                        'has ended' if task else 'never came to be')
+            try:
+                release(context, hold, task)
+            except exception.BackupsvcError:
+                LOG.exception('%s was not given back; the next sweep tries again',
+                              hold.resource_id)
 
     @staticmethod
     def _is_leftover(hold: Hold, task: Task | None) -> bool:
@@ -100,10 +113,15 @@ class Periodics:
 
 def _release(context: request_context.RequestContext, hold: Hold, task: Task | None) -> None:
     driver = loader.volume_driver()
+    if hold.is_taken:
+        driver.remove_snapshot(context, hold.resource_id)
+        return
     if hold.is_unwritten and task is None:  # of a request that died; nobody knows of the volume
         driver.delete_volume(context, hold.resource_id, holder=hold.holder)
         return
     status = None  # as before the hold
+    if task is not None and task.kind == states.TASK_ROLLBACK and not hold.is_snapshot:
+        status = rollback.status_after(task, driver.show_volume(context, hold.resource_id))
     if task is not None and task.kind == states.TASK_RESTORE:
         if (task.resume_point or {}).get('restored'):
             status = 'available'

@@ -163,7 +163,8 @@ class Runner:
             self._execute(work, flows.FLOWS[task.kind])
         except exception.LeaseLost:
             LOG.warning('Task %s is no longer ours; nothing is written', task.id)
-        except exception.BackupNotFound as gone:
+        except (exception.BackupNotFound, exception.InstanceBackupNotFound,
+                exception.InstanceSnapshotNotFound) as gone:
             reason = str(gone)
             LOG.warning('Task %s has lost its record: %s', task.id, reason)
             work.persist(lambda: task.fail(reason))
@@ -177,23 +178,29 @@ class Runner:
     def _execute(self, work: Work, flow: ModuleType) -> None:
         task = work.task
         try:
-            work.check()
-            if task.cancel_requested:
-                raise failures.Cancelled()
-            if task.attempt > self._conf.max_attempts:
-                raise failures.TooManyAttempts(task.attempt - 1)
-            flow.run(work)
-        except exception.LeaseLost:
-            raise
-        except failures.Cancelled:
-            LOG.info('Task %s is cancelled', task.id)
-            flow.cancel(work)
+            self._attempt(work, flow)
         except failures.HandedOver:
             LOG.info('Task %s is handed over', task.id)
             work.persist(lambda: task.release(keep_attempt=True))
         except failures.Postponed as later:
             LOG.info('Task %s is postponed: %s', task.id, later)
             self._release(work, later.delay_s, str(later), keep_attempt=True)
+
+    def _attempt(self, work: Work, flow: ModuleType) -> None:
+        """Run the flow, or what undoes it; either may be postponed."""
+        task = work.task
+        try:
+            work.check()
+            if task.cancel_requested:
+                raise failures.Cancelled()
+            if task.attempt > self._conf.max_attempts:
+                raise failures.TooManyAttempts(task.attempt - 1)
+            flow.run(work)
+        except (exception.LeaseLost, failures.HandedOver, failures.Postponed):
+            raise
+        except failures.Cancelled:
+            LOG.info('Task %s is cancelled', task.id)
+            flow.cancel(work)
         except Exception as error:
             self._failed(work, flow, error)
 
@@ -208,7 +215,8 @@ class Runner:
             self._release(work, delay, failure.reason)
             return
         is_known = failures.is_explained(error) or isinstance(
-            error, (failures.MoverFailed, failures.MoverDied, failures.TooManyAttempts))
+            error, (failures.MoverFailed, failures.MoverDied, failures.TooManyAttempts,
+                    failures.MemberFailed))
         LOG.error('Task %s failed: %s: %s', task.id, failure.kind, failure.message,
                   exc_info=None if is_known else error)
         flow.fail(work, failure)

@@ -36,7 +36,7 @@ _NOT_SAVED = frozenset({
 Sort = Sequence[tuple[str, str]]
 
 
-def _sources(status: str, expected: Collection[str] | None) -> frozenset[str]:
+def sources(status: str, expected: Collection[str] | None) -> frozenset[str]:
     """Return the statuses from which ``status`` may be reached.
 
     :param expected: only these; naming ``status`` itself allows it to stay
@@ -186,7 +186,7 @@ class Backup(base.BackupsvcObject):
         :raises BackupNotFound: it was deleted
         """
         row, task_row = db.transition(
-            self._context, self.id, _sources(status, expected),
+            self._context, self.id, sources(status, expected),
             {'status': status, 'fail_reason': None}, task.values_to_insert(self.id))
         self._load(row, task, task_row)
 
@@ -200,7 +200,7 @@ class Backup(base.BackupsvcObject):
         :raises BackupNotFound: it was deleted
         """
         row, _ = db.transition(
-            self._context, self.id, _sources(status, expected), {**values, 'status': status})
+            self._context, self.id, sources(status, expected), {**values, 'status': status})
         self.load_row(row)
 
     def finish(self, task: Task, status: str, **values: Any) -> bool:
@@ -230,7 +230,7 @@ class Backup(base.BackupsvcObject):
         in_flight = IN_FLIGHT.get(task.kind)
         expected = None if in_flight is None else {in_flight}
         row, task_row = db.end(
-            self._context, self.id, _sources(status, expected), {**values, 'status': status},
+            self._context, self.id, sources(status, expected), {**values, 'status': status},
             task.holder(), state, error)
         task.load_row(task_row)
         if row is None:

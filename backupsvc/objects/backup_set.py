@@ -7,6 +7,7 @@ from typing import Any
 from oslo_versionedobjects import fields
 
 from backupsvc.db import sets as db
+from backupsvc.objects import backup as backups
 from backupsvc.objects import base
 from backupsvc.objects.backup import Backup, BackupList
 from backupsvc.objects.sets import SetObject
@@ -60,12 +61,14 @@ class BackupSet(SetObject):
         """Change the status and write the task that follows, and the same for each member, or
         nothing.
 
-        :param members: backup id → (task, expected statuses, new status)
+        :param members: backup id → (task, statuses to change from as far as the transition table
+            allows, new status)
         :raises SetChanged: the set has another status
         :raises BackupChanged: a member has
         :raises InstanceBackupNotFound: it was deleted
         """
         self._begin(task, expected, status, {
-            backup_id: (allowed, {'status': wanted, 'fail_reason': None},
+            backup_id: (backups.sources(wanted, allowed),
+                        {'status': wanted, 'fail_reason': None},
                         follow.values_to_insert(backup_id))
             for backup_id, (follow, allowed, wanted) in members.items()})

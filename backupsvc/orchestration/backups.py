@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Use cases of backups: create, look up, change, delete. The work is a task for a manager."""
 
+import contextlib
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from backupsvc.context import RequestContext
 from backupsvc.drivers import loader
 from backupsvc.drivers.base import Snapshot, Volume
 from backupsvc.objects.backup import Backup, BackupList
+from backupsvc.objects.backup_set import BackupSet
 from backupsvc.objects.service import Service
 from backupsvc.objects.task import Task
 from backupsvc.orchestration import messages, placement, quota
@@ -35,7 +37,8 @@ NO_SERVICE = 'Service not found for creating backup.'
 _TICK = datetime.timedelta(microseconds=1)
 
 #: Kinds of task that a reset or a forced deletion cancels.
-_CANCELLED = (states.TASK_CREATE, states.TASK_IMPORT, states.TASK_RESTORE, states.TASK_VERIFY)
+_CANCELLED = (states.TASK_CREATE, states.TASK_IMPORT, states.TASK_RESTORE, states.TASK_VERIFY,
+              states.TASK_CREATE_SET, states.TASK_SNAPSHOT)
 
 #: Attributes that lists can be filtered and sorted by, and the type of their values.
 ATTRIBUTES: Mapping[str, type] = {
@@ -129,7 +132,7 @@ def create(context: RequestContext, new: NewBackup) -> Backup:
     parent = _parent(context, volume, snapshot, new)
     host = volume.host if driver.is_host_local else None
     service = placement.pick(new.availability_zone, host)
-    backup = _record(
+    backup = new_record(
         context, new, volume, snapshot, parent, size_gb=size_gb, **_placed(new, service))
     if service is None:
         with quota.named_errors():
@@ -210,10 +213,14 @@ def _placed(new: NewBackup, service: Service | None) -> dict[str, Any]:
             'availability_zone': new.availability_zone or service.availability_zone}
 
 
-def _record(
+def new_record(
     context: RequestContext, new: NewBackup, volume: Volume, snapshot: Snapshot | None,
     parent: Backup | None, **values: Any
 ) -> Backup:
+    """Return the record of a backup, not stored yet.
+
+    :param values: its status, size and place
+    """
     settings = conf.current().repository
     backup_id = uuidutils.generate_uuid()
     now = timeutils.utcnow(with_timezone=True)
@@ -382,20 +389,48 @@ def delete(context: RequestContext, backup_id: str) -> None:
 
     :raises BackupNotFound: there is none, for this caller
     :raises InvalidBackup: its status does not allow it
+    :raises BackupInSet: it goes with its set only
     """
     backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.DELETE, backup)
+    if _set(context, backup) is not None:
+        raise exception.BackupInSet(backup_id=backup.id, set_id=backup.set_id)
     _begin_delete(context, backup, (states.AVAILABLE, states.ERROR), force=False)
 
 
 def force_delete(context: RequestContext, backup_id: str) -> None:
     """Have a manager remove a backup whatever its status; what is being done with it is cancelled.
 
+    A set that it belongs to is in error from then on.
+
     :raises BackupNotFound: there is none
     """
     backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.FORCE_DELETE, backup)
+    discard(context, backup)
+    found = _set(context, backup)
+    if found is not None:
+        with contextlib.suppress(exception.SetChanged, exception.InstanceBackupNotFound):
+            found.transition_to(states.ERROR, [states.AVAILABLE], fail_reason=(
+                f'The backup {backup.id} of volume {backup.source_id} was deleted.'))
+
+
+def discard(context: RequestContext, backup: Backup) -> None:
+    """Have a manager remove a backup whatever its status, for who was allowed to cause that.
+
+    :raises InvalidBackup: it is being removed already
+    """
     _begin_delete(context, backup, states.BACKUP, force=True)
+
+
+def _set(context: RequestContext, backup: Backup) -> BackupSet | None:
+    """Return the set that a backup belongs to, None where that is gone or there is none."""
+    if backup.set_id is None:
+        return None
+    try:
+        return BackupSet.get_by_id(context, backup.set_id)
+    except exception.InstanceBackupNotFound:
+        return None
 
 
 def _begin_delete(
@@ -409,7 +444,7 @@ def _begin_delete(
     except exception.BackupChanged as err:
         raise _not_deletable() from err
     if force:
-        _cancel_work(context, backup.id)
+        cancel_work(context, backup.id)
     rpc.manager_api().wake(context, task)
 
 
@@ -430,7 +465,7 @@ def reset_status(context: RequestContext, backup_id: str, status: str) -> None:
     backup = Backup.get_by_id(context, backup_id, kind=VOLUME)
     context.authorize(policies.RESET_STATUS, backup)
     notify(context, 'backup.reset_status.start', backup)
-    _cancel_work(context, backup.id)
+    cancel_work(context, backup.id)
     if backup.status != status:
         try:
             backup.transition_to(status)
@@ -440,8 +475,9 @@ def reset_status(context: RequestContext, backup_id: str, status: str) -> None:
     notify(context, 'backup.reset_status.end', backup)
 
 
-def _cancel_work(context: RequestContext, backup_id: str) -> None:
-    for task in Task.request_cancel(context, backup_id, _CANCELLED):
+def cancel_work(context: RequestContext, resource_id: str) -> None:
+    """Ask whoever makes, restores or checks a backup or a set to stop."""
+    for task in Task.request_cancel(context, resource_id, _CANCELLED):
         rpc.manager_api().cancel(context, task.id)
 
 

@@ -13,11 +13,20 @@ from backupsvc.objects.message import Message, MessageList
 from backupsvc.policies import messages as policies
 
 BACKUP = 'VOLUME_BACKUP'
+VOLUME = 'VOLUME'
+INSTANCE_BACKUP = 'INSTANCE_BACKUP'
+INSTANCE_SNAPSHOT = 'INSTANCE_SNAPSHOT'
 
 # Ids of actions and details are Cinder's: programs read them.
 BACKUP_CREATE = '013'
 BACKUP_DELETE = '014'
 BACKUP_RESTORE = '015'
+# Ours; Cinder's are far below.
+INSTANCE_BACKUP_CREATE = '901'
+INSTANCE_BACKUP_DELETE = '902'
+INSTANCE_SNAPSHOT_CREATE = '903'
+INSTANCE_SNAPSHOT_DELETE = '904'
+VOLUME_ROLLBACK = '905'
 
 BAD_STATE = '017'
 SERVICE_DOWN = '018'
@@ -30,11 +39,18 @@ NO_SERVICE = '024'
 DELETE_FAILED = '025'
 RESTORE_FAILED = '026'
 MADE_FULL = '030'
+MEMBER_FAILED = '901'
+ROLLBACK_FAILED = '902'
 
 _ACTIONS = {
     BACKUP_CREATE: 'create backup',
     BACKUP_DELETE: 'delete backup',
     BACKUP_RESTORE: 'restore backup',
+    INSTANCE_BACKUP_CREATE: 'create instance backup',
+    INSTANCE_BACKUP_DELETE: 'delete instance backup',
+    INSTANCE_SNAPSHOT_CREATE: 'create instance snapshot',
+    INSTANCE_SNAPSHOT_DELETE: 'delete instance snapshot',
+    VOLUME_ROLLBACK: 'roll volume back',
 }
 
 _DETAILS = {
@@ -49,6 +65,8 @@ _DETAILS = {
     DELETE_FAILED: 'The backup could not be removed.',
     RESTORE_FAILED: 'The backup could not be restored.',
     MADE_FULL: 'The incremental backup was made a full one.',
+    MEMBER_FAILED: 'One of the volumes failed; the fail reason says which and why.',
+    ROLLBACK_FAILED: 'The volume could not be rolled back; it may hold a mixture.',
 }
 
 
@@ -57,16 +75,17 @@ def text(action: str, detail: str) -> str:
     return f'{_ACTIONS.get(action, action)}:{_DETAILS.get(detail, detail)}'
 
 
-def create(context: RequestContext, action: str, detail: str, backup_id: str) -> None:
-    """Leave a message about a backup for the project of ``context``."""
+def create(context: RequestContext, action: str, detail: str, resource_id: str,
+           resource_type: str = BACKUP) -> None:
+    """Leave a message about a backup, or something else, for the project of ``context``."""
     now = timeutils.utcnow(with_timezone=True)
     Message(
         context,
         project_id=context.project_id,
         request_id=context.request_id,
-        resource_type=BACKUP,
-        resource_id=backup_id,
-        event_id=f'VOLUME_{BACKUP}_{action}_{detail}',
+        resource_type=resource_type,
+        resource_id=resource_id,
+        event_id=f'VOLUME_{resource_type}_{action}_{detail}',
         action_id=action,
         detail_id=detail,
         message_level='ERROR',

@@ -65,11 +65,18 @@ def of(context: RequestContext, backups: Collection[Backup]) -> Mapping[str, Pro
 
 
 def together(context: RequestContext, members: Collection[Backup]) -> Progress | None:
+    """Return the progress of the backups of a set as one; None when nothing is being done."""
+    return sum_up(members, of(context, members))
+
+
+def sum_up(members: Collection[Backup], of_each: Mapping[str, Progress]) -> Progress | None:
     """Return the progress of the backups of a set as one; None when nothing is being done.
 
     A member that is waiting counts with its whole size, and one that is ready as done.
+
+    :param of_each: what ``of`` returned for these and perhaps others
     """
-    parts = of(context, members)
+    parts = {member.id: of_each[member.id] for member in members if member.id in of_each}
     if not parts:
         return None
     done = total = 0

@@ -60,3 +60,24 @@ def backup_payload(backup: Any, *, num_dependent_backups: int = 0,
     }
     payload.update(extra)
     return payload
+
+
+def set_payload(record: Any) -> dict[str, Any]:
+    """Return the payload of an event of an instance backup or an instance snapshot.
+
+    :param record: its record; the members have events of their own
+    """
+    created_at = record.created_at
+    return {
+        'tenant_id': record.project_id,
+        'user_id': record.user_id,
+        'id': record.id,
+        'instance_id': record.source_id,
+        'display_name': record.name,
+        'status': record.status,
+        'fail_reason': record.fail_reason,
+        'size': record.size_gb,
+        'availability_zone': record.availability_zone,
+        'host': record.host,
+        'created_at': timeutils.normalize_time(created_at).isoformat() if created_at else None,
+    }

@@ -16,7 +16,19 @@ row and not a stack, which would be lost with its process.
 from types import ModuleType
 
 from backupsvc import states
-from backupsvc.manager.flows import create, delete, import_record, prune, restore, verify
+from backupsvc.manager.flows import (
+    create,
+    create_set,
+    delete,
+    delete_set,
+    delete_snapshot,
+    import_record,
+    prune,
+    restore,
+    rollback,
+    snapshot,
+    verify,
+)
 
 FLOWS: dict[str, ModuleType] = {
     states.TASK_CREATE: create,
@@ -25,7 +37,14 @@ FLOWS: dict[str, ModuleType] = {
     states.TASK_IMPORT: import_record,
     states.TASK_VERIFY: verify,
     states.TASK_PRUNE: prune,
+    states.TASK_CREATE_SET: create_set,
+    states.TASK_DELETE_SET: delete_set,
+    states.TASK_SNAPSHOT: snapshot,
+    states.TASK_DELETE_SNAPSHOT: delete_snapshot,
+    states.TASK_ROLLBACK: rollback,
 }
 
 #: Kinds that take seconds and no mover.
-SHORT: tuple[str, ...] = (states.TASK_DELETE, states.TASK_IMPORT)
+SHORT: tuple[str, ...] = (
+    states.TASK_DELETE, states.TASK_IMPORT, states.TASK_CREATE_SET, states.TASK_DELETE_SET,
+    states.TASK_SNAPSHOT, states.TASK_DELETE_SNAPSHOT)

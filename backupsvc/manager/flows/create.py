@@ -8,7 +8,7 @@ from oslo_log import log
 from backupsvc import exception, states
 from backupsvc.drivers import loader
 from backupsvc.manager import failures
-from backupsvc.manager.flows import events
+from backupsvc.manager.flows import events, sets
 from backupsvc.manager.work import Work
 from backupsvc.objects.backup import Backup
 from backupsvc.orchestration import messages
@@ -33,6 +33,7 @@ def run(work: Work) -> None:
     work.persist(lambda: backup.finish(
         work.task, states.AVAILABLE, **_fields(backup, result, work.resume_point['facts'])))
     events.end(work, backup, 'create')
+    sets.tell(work, backup)
 
 
 def fail(work: Work, failure: failures.Failure) -> None:
@@ -42,6 +43,7 @@ def fail(work: Work, failure: failures.Failure) -> None:
     work.persist(lambda: backup.fail(work.task, states.ERROR, failure.reason))
     detail = messages.BAD_STATE if work.task.phase == 'hold' else messages.CREATE_FAILED
     events.failed(work, backup, 'create', failure, messages.BACKUP_CREATE, detail)
+    sets.tell(work, backup)
 
 
 def cancel(work: Work) -> None:
@@ -49,24 +51,34 @@ def cancel(work: Work) -> None:
     backup = Backup.get_by_id(work.context, work.task.resource_id, read_deleted=True)
     _release(work, backup)
     work.persist(lambda: backup.cancel(work.task, states.ERROR, 'Cancelled.'))
+    sets.tell(work, backup)
+
+
+def _snapshot_id(work: Work, backup: Backup) -> str | None:
+    """Return the snapshot that is read: the user's, or one that was taken for a set."""
+    return backup.snapshot_id or work.task.arguments.get('snapshot_id')
 
 
 def _hold(work: Work, backup: Backup) -> dict[str, Any]:
     """Hold the source, as the use case did already unless somebody undid it, and describe it."""
     driver = loader.volume_driver()
-    if backup.snapshot_id:
-        driver.acquire_snapshot(work.context, backup.snapshot_id, holder=work.holder,
+    snapshot_id = _snapshot_id(work, backup)
+    if snapshot_id:
+        driver.acquire_snapshot(work.context, snapshot_id, holder=work.holder,
                                 status=_VOLUME_STATUS, expected=('available',))
         volume = driver.show_volume(work.context, backup.source_id)
     else:
         volume = driver.acquire_volume(work.context, backup.source_id, holder=work.holder,
                                        status=_VOLUME_STATUS, expected=('available', 'in-use'))
-    return {
+    facts = {
         'name': volume.name, 'description': volume.description, 'metadata': volume.metadata,
         'image_metadata': volume.image_metadata, 'bootable': volume.bootable,
         'volume_type': volume.volume_type, 'size_gb': backup.size_gb,
         'availability_zone': volume.availability_zone,
     }
+    if 'attachment' in work.task.arguments:
+        facts['attachment'] = work.task.arguments['attachment']
+    return facts
 
 
 def _archive(work: Work, backup: Backup, facts: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +86,7 @@ def _archive(work: Work, backup: Backup, facts: dict[str, Any]) -> dict[str, Any
         'backup_id': backup.id,
         'parent_id': _parent_manifest(work, backup),
         'volume_id': backup.source_id,
-        'snapshot_id': backup.snapshot_id,
+        'snapshot_id': _snapshot_id(work, backup),
         'holder': work.holder,
         'repository': {'driver': backup.repository, 'container': backup.container,
                        'project_id': backup.repository_project_id},
@@ -106,9 +118,10 @@ def _parent_manifest(work: Work, backup: Backup) -> str | None:
 
 def _release(work: Work, backup: Backup) -> None:
     driver = loader.volume_driver()
+    snapshot_id = _snapshot_id(work, backup)
     try:
-        if backup.snapshot_id:
-            driver.release_snapshot(work.context, backup.snapshot_id, holder=work.holder)
+        if snapshot_id:
+            driver.release_snapshot(work.context, snapshot_id, holder=work.holder)
         else:
             driver.release_volume(work.context, backup.source_id, holder=work.holder)
     except exception.BackupsvcError:

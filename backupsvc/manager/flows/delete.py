@@ -6,7 +6,7 @@ from oslo_log import log
 from backupsvc import exception, states
 from backupsvc.engine import errors
 from backupsvc.manager import coordination, failures, repositories
-from backupsvc.manager.flows import events
+from backupsvc.manager.flows import events, sets
 from backupsvc.manager.work import Work
 from backupsvc.objects.backup import Backup, BackupList
 from backupsvc.objects.repository import Repository
@@ -28,6 +28,7 @@ def run(work: Work) -> None:
         _remove_manifest(work, backup)
     work.persist(lambda: backup.destroy(work.task))
     events.end(work, backup, 'delete')
+    sets.tell(work, backup)
 
 
 def _owns_data(backup: Backup) -> bool:
@@ -45,12 +46,14 @@ def fail(work: Work, failure: failures.Failure) -> None:
     work.persist(lambda: backup.fail(work.task, states.ERROR, failure.reason))
     events.failed(work, backup, 'delete', failure, messages.BACKUP_DELETE,
                   messages.DELETE_FAILED)
+    sets.tell(work, backup)
 
 
 def cancel(work: Work) -> None:
     """Leave what is left; the manifest may be gone already."""
     backup = Backup.get_by_id(work.context, work.task.resource_id, read_deleted=True)
     work.persist(lambda: backup.cancel(work.task, states.ERROR, 'Deletion was cancelled.'))
+    sets.tell(work, backup)
 
 
 def _remove_manifest(work: Work, backup: Backup) -> None:

@@ -7,6 +7,7 @@ from backupsvc import conf as service_conf
 from backupsvc.manager import failures
 from backupsvc.manager.work import Progress, Work
 from backupsvc.objects.backup import Backup, BackupList
+from backupsvc.objects.sets import SetObject
 from backupsvc.orchestration import messages
 from backupsvc.rpc import notifications
 
@@ -52,6 +53,61 @@ def progress(work: Work, backup: Backup) -> Progress:
             _notify(work, backup, 'backup.createprogress', backup_percent=percent)
 
     return follow
+
+
+def set_start(work: Work, record: SetObject, event: str) -> None:
+    """Notify ``<event>.start`` of a set, in the first attempt only."""
+    if work.task.phase is None:
+        _notify_set(work, record, f'{event}.start')
+
+
+def set_end(work: Work, record: SetObject, event: str) -> None:
+    """Notify ``<event>.end`` of a set."""
+    _notify_set(work, record, f'{event}.end')
+
+
+def set_failed(work: Work, record: SetObject, event: str, resource: str, action: str) -> None:
+    """Notify ``<event>.end`` of a set as an error, and leave a message for the user.
+
+    :param resource, action: of ``orchestration.messages``
+    """
+    _notify_set(work, record, f'{event}.end', is_error=True)
+    tell_user(work, resource, action, messages.MEMBER_FAILED)
+
+
+def rollback(work: Work, point: str, failure: failures.Failure | None = None) -> None:
+    """Notify ``volume.rollback.start`` (in the first attempt) or ``.end``."""
+    if point == 'start' and work.task.phase is not None:
+        return
+    try:
+        notifications.notify(
+            work.context, f'volume.rollback.{point}', {
+                'tenant_id': work.task.project_id, 'user_id': work.task.user_id,
+                'volume_id': work.task.resource_id,
+                'snapshot_id': work.task.arguments['snapshot_id'],
+                'fail_reason': failure.reason if failure else None},
+            is_error=failure is not None)
+    except Exception:
+        LOG.exception('Notification of the rollback of %s was not sent', work.task.resource_id)
+
+
+def tell_user(work: Work, resource: str, action: str, detail: str) -> None:
+    """Leave a message about what the task is about.
+
+    :param resource, action, detail: of ``orchestration.messages``
+    """
+    try:
+        messages.create(work.context, action, detail, work.task.resource_id, resource)
+    except Exception:  # the record says it too
+        LOG.exception('The user message about %s was not written', work.task.resource_id)
+
+
+def _notify_set(work: Work, record: SetObject, event: str, is_error: bool = False) -> None:
+    try:
+        notifications.notify(
+            work.context, event, notifications.set_payload(record), is_error=is_error)
+    except Exception:
+        LOG.exception('Notification %s of %s was not sent', event, record.id)
 
 
 def _notify(work: Work, backup: Backup, event: str, is_error: bool = False, **extra) -> None:
