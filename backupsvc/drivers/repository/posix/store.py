@@ -30,7 +30,9 @@ TMP = 'TMP'
 _MODE_FILE = 0o600
 _MODE_DIRECTORY = 0o700
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_IOV_MAX = 1024
+#: Written by one call. The page cache takes memory in pieces as large as the write, and a virtual
+#: machine's host has often kept the largest free pieces, to be given again page by page.
+_WRITE_BYTES = 1 << 18
 _MAX_DESCRIPTORS = 64
 #: A younger unfinished file may be one whose writer has not locked it yet.
 _STALE_AFTER_S = 60
@@ -284,16 +286,11 @@ class PosixStore(Store):
         return name
 
     def _write_full(self, descriptor: int, parts: Sequence[Buffer]) -> None:
-        pending = [memoryview(part).cast('B') for part in parts if len(part)]
-        while pending:
-            written = self._os.writev(descriptor, pending[:_IOV_MAX])
-            done = 0
-            while done < len(pending) and written >= len(pending[done]):
-                written -= len(pending[done])
-                done += 1
-            del pending[:done]
-            if written:
-                pending[0] = pending[0][written:]
+        for part in parts:
+            pending = memoryview(part).cast('B')
+            while len(pending):
+                written = self._os.writev(descriptor, [pending[:_WRITE_BYTES]])
+                pending = pending[written:]
 
     def _open_object(self, key: str) -> tuple[int, int]:
         """Return (descriptor, size) of an object."""
