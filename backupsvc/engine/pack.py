@@ -65,8 +65,8 @@ class PackBuilder:
     Its id, hence its key, is its own.
     """
 
-    def __init__(self, keys: Keys, buffer: bytearray):
-        self._view = memoryview(buffer)
+    def __init__(self, keys: Keys, buffer: memoryview):
+        self._view = buffer
         self.pack_id = os.urandom(PACK_ID_BYTES)
         self._aead = keys.pack(self.pack_id)
         self._view[:HEAD_BYTES] = MAGIC + self.pack_id

@@ -5,13 +5,14 @@ threads.
 Nothing is indexed before its pack is durable.
 """
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from backupsvc.engine import index, pack
+from backupsvc.engine import buffers, index, pack
 from backupsvc.engine.keys import Keys
 from backupsvc.engine.segments import SegmentCache
 from backupsvc.engine.store import Buffer, Store
@@ -44,9 +45,9 @@ class PackWriter:
         self._index = current
         self._buffer_bytes = buffer_bytes
         self._stopped = stopped
-        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
         self._unused = buffer_count
-        self._full: queue.SimpleQueue[tuple[pack.PackBuilder, bytearray] | None] = \
+        self._full: queue.SimpleQueue[tuple[pack.PackBuilder, memoryview] | None] = \
             queue.SimpleQueue()
         self._lock = threading.Lock()
         self._flush_lock = threading.Lock()
@@ -63,15 +64,17 @@ class PackWriter:
         self.stored_bytes = 0
         self.segments: list[bytes] = []
 
-    def take_buffer(self) -> bytearray:
+    def take_buffer(self) -> memoryview:
         """Return a buffer for a pack; waits for one.
 
         :raises Stop: the work was stopped
         """
+        with contextlib.suppress(queue.Empty):
+            return self._free.get_nowait()
         with self._lock:
             if self._unused:
                 self._unused -= 1
-                return bytearray(self._buffer_bytes)
+                return buffers.make(self._buffer_bytes)
         while True:
             if self._stopped.is_set():
                 raise Stop
@@ -80,7 +83,7 @@ class PackWriter:
             except queue.Empty:
                 continue
 
-    def hand_over(self, builder: pack.PackBuilder, buffer: bytearray) -> None:
+    def hand_over(self, builder: pack.PackBuilder, buffer: memoryview) -> None:
         """Put a full pack, later, by a writer thread; its buffer is free after that."""
         with self._lock:
             self._pending += 1
@@ -168,7 +171,7 @@ class Packer:
         self._keys = keys
         self._pack_bytes = pack_bytes
         self._builder: pack.PackBuilder | None = None
-        self._buffer: bytearray | None = None
+        self._buffer: memoryview | None = None
 
     def append(self, kind: int, codec: int, ids: Sequence[bytes], encoded: Buffer,
                plain_bytes: int) -> int:
