@@ -3,6 +3,10 @@
 
 import os
 
+import pytest
+
+from tests.fixtures import reaper
+
 # Read by oslo.config as [api] validate_responses: every answer of the API is checked against the
 # schema and the statuses that its route declares, and a mismatch is a 500.
 os.environ['OS_API__VALIDATE_RESPONSES'] = 'true'
@@ -11,3 +15,9 @@ os.environ['OS_API__VALIDATE_RESPONSES'] = 'true'
 def pytest_collection_modifyitems(items):
     """Begin with the campaigns: begun last, they would keep one process busy and the rest idle."""
     items.sort(key=lambda item: item.get_closest_marker('campaign') is None)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def no_instance_is_left():
+    with reaper.reaping():
+        yield

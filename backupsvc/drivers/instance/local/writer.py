@@ -8,6 +8,7 @@ lock on ``writer.lock``, from which the kernel tells its process id to those who
 ``processes``), and one on each raw file, against restores. ``writer.json`` says how it ended.
 
 Signals: SIGTERM ends it behind a whole round, SIGUSR1 where it is; SIGSTOP and SIGCONT as ever.
+When its directory is removed it ends too: nobody could find it any more.
 """
 
 import dataclasses
@@ -70,10 +71,12 @@ class Writer:
     """The writing of one instance.
 
     :param directory_fd: the instance's directory; it may be moved while we live
+    :param lock_fd: the file that is locked by this process
     """
 
-    def __init__(self, directory_fd: int, interval_s: float):
+    def __init__(self, directory_fd: int, lock_fd: int, interval_s: float):
         self._directory_fd = directory_fd
+        self._lock_fd = lock_fd
         self._interval_s = interval_s
         self._volumes: list[_Volume] = []
         self._number = self._position = 1
@@ -113,12 +116,16 @@ class Writer:
             if is_round:
                 self._number, self._position = self._number + 1, 1
                 asked.wait(self._interval_s)
+                if not os.fstat(self._lock_fd).st_nlink:
+                    return
             else:
                 self._position += 1
             if asked.signal == signal.SIGUSR1:
-                return self.tell(SUSPENDED)
+                self.tell(SUSPENDED)
+                return
             if asked.signal is not None and is_round:
-                return self.tell(STOPPED)
+                self.tell(STOPPED)
+                return
 
     def _append(self, volume: _Volume) -> None:
         # Records of one instance never go back in time, whatever the clock does.
@@ -166,7 +173,7 @@ def _child(wanted: dict[str, Any], answer_fd: int) -> int:
     directory_fd = os.open(wanted['directory'], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     _leave_terminal(directory_fd)
     lock_fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory_fd)
-    writer = Writer(directory_fd, wanted['interval_s'])
+    writer = Writer(directory_fd, lock_fd, wanted['interval_s'])
     try:
         # Never opened again nor closed by this process: either would give the lock up.
         fcntl.lockf(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

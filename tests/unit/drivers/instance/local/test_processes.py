@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The local driver and real processes that end, fail, hang, or are somebody else's."""
 
+import concurrent.futures
+import contextlib
 import fcntl
 import json
+import multiprocessing
 import os
 import pathlib
 import resource
@@ -10,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 
@@ -170,6 +174,12 @@ def test_a_copied_state_directory_has_no_running_instances(machine):
     assert machine.shown.status == 'ACTIVE' and is_running(pid)
 
 
+def test_a_writer_ends_with_its_directory(machine):
+    pid = machine.pid
+    shutil.rmtree(machine.directory)
+    eventually(lambda: not is_running(pid))
+
+
 def run_and_die(machine, statement):
     """Run a statement in another process, which kills itself with SIGKILL right behind it."""
     code = f"""
@@ -209,9 +219,29 @@ def test_a_standstill_outlives_the_process_that_asked_for_it(machine):
     eventually(lambda: machine.check() != before)
 
 
-def test_a_process_that_does_not_stand_still_goes_on(tmp_path):
-    """It waits in the kernel for a child to start, as for a disk that does not answer."""
-    fifo = tmp_path / 'fifo'
+def test_a_status_does_not_flicker_while_an_instance_is_quiesced(machine):
+    seen, is_over = set(), threading.Event()
+
+    def look():
+        while not is_over.is_set():
+            seen.add(machine.shown.status)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        looking = pool.submit(look)
+        for number in range(100):
+            machine.driver.quiesce(ADMIN, machine.id, holder=str(number))
+            machine.driver.unquiesce(ADMIN, machine.id, holder=str(number))
+        is_over.set()
+        looking.result()
+    assert seen == {'ACTIVE'}
+
+
+@contextlib.contextmanager
+def stubborn(directory):
+    """Have a process in the place of the writer that does not stand still until the block ends: it
+    waits in the kernel for a child to start, as for a disk that does not answer.
+    """
+    fifo = directory / 'fifo'
     os.mkfifo(fifo)
     code = f"""
 import fcntl, os
@@ -222,19 +252,43 @@ os.posix_spawn('/bin/true', ['true'], {{}},
 open('went-on', 'w').close()
 input()
 """
-    with subprocess.Popen([sys.executable, '-c', code], cwd=tmp_path,
+    with subprocess.Popen([sys.executable, '-c', code], cwd=directory,
                           stdin=subprocess.PIPE) as process:
         try:
-            eventually(lambda: processes.pid(tmp_path) == process.pid)
+            eventually(lambda: processes.pid(directory) == process.pid)
             eventually(lambda: pathlib.Path(
                 f'/proc/{process.pid}/stat').read_text().split()[2] == 'D')
-            with pytest.raises(exception.DriverFailed):
-                processes.freeze(tmp_path, 0.2)
+            yield
             with open(fifo, 'w'):
-                eventually((tmp_path / 'went-on').exists)
-            assert processes.is_still(tmp_path) is False
+                eventually((directory / 'went-on').exists)
+            assert processes.is_still(directory) is False
         finally:
             process.kill()
+
+
+def test_a_process_that_does_not_stand_still_goes_on(machine):
+    machine.driver.stop_instance(ADMIN, machine.id)
+    machine.conf.set_override('timeout', 0.2, group='instance_local')
+    with stubborn(machine.directory):
+        with pytest.raises(exception.DriverFailed):
+            machine.driver.quiesce(ADMIN, machine.id, holder='a')
+        assert list(machine.driver.list_holds(ADMIN)) == []
+
+
+def test_a_standstill_is_somebody_s_from_its_beginning(machine):
+    """Whoever asks is killed while the process does not stand still yet."""
+    machine.driver.stop_instance(ADMIN, machine.id)
+    with stubborn(machine.directory):
+        asking = multiprocessing.get_context('fork').Process(
+            target=machine.driver.quiesce, args=(ADMIN, machine.id), kwargs={'holder': 'a'})
+        asking.start()
+        try:
+            eventually(lambda: list(machine.driver.list_holds(ADMIN)))
+        finally:
+            asking.kill()
+            asking.join()
+        assert [hold.holder for hold in machine.driver.list_holds(ADMIN)] == ['a']
+        machine.driver.unquiesce(ADMIN, machine.id, holder='a')
 
 
 def test_what_a_killed_creation_or_deletion_left_is_removed(machine):
