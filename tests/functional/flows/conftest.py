@@ -159,3 +159,25 @@ def rig(make_rig):
     rig = make_rig()
     rig.start()
     return rig
+
+
+@pytest.fixture
+def make_machines(make_rig):
+    """Return what makes the one rig of a test with instances that run."""
+    from contextlib import ExitStack
+
+    from tests.functional.flows import instances
+    with ExitStack() as stack:
+        def make(extra='', is_managed=True, **options):
+            rig = make_rig(extra=instances.OPTIONS + extra, **options)
+            machines = stack.enter_context(instances.running(rig))
+            if is_managed:
+                rig.start()
+            return machines
+        yield make
+
+
+@pytest.fixture
+def machines(make_machines):
+    """Instances beside a rig with a running manager."""
+    return make_machines()

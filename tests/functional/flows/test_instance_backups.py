@@ -16,25 +16,7 @@ from backupsvc.objects.message import MessageList
 from backupsvc.objects.task import Task
 from backupsvc.orchestration import backups, instance_backups, instances, sets
 from tests.fixtures.deployment import eventually
-from tests.functional.flows import instances as machines_
 from tests.functional.flows.conftest import MIB, Frozen, movers, noise, same_bytes
-
-
-@pytest.fixture
-def make_machines(make_rig):
-    with machines_.contextlib.ExitStack() as stack:
-        def make(extra='', is_managed=True, **options):
-            rig = make_rig(extra=machines_.OPTIONS + extra, **options)
-            machines = stack.enter_context(machines_.running(rig))
-            if is_managed:
-                rig.start()
-            return machines
-        yield make
-
-
-@pytest.fixture
-def machines(make_machines):
-    return make_machines()
 
 
 def restored(machines, record):
