@@ -16,6 +16,7 @@ from backupsvc import cmd
 VERBS = {
     'db': 'database',
     'instance': 'instance',
+    'keys': 'keys',
     'openapi': 'openapi',
     'repository': 'repository',
     'service': 'service',

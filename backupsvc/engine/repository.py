@@ -165,6 +165,11 @@ class Repository:
         """UUID of the repository."""
         return self._config['repository_id']
 
+    @property
+    def key_reference(self) -> str:
+        """The reference of the key that wraps the master key."""
+        return self._config['key_slot']['reference']
+
     def close(self) -> None:
         """Close the store too."""
         self._cache.close()

@@ -179,6 +179,11 @@ class ManagedKey:
         self._context = context
         self._key_id = key_id
 
+    @property
+    def current(self) -> str | None:
+        """The reference of the key that wraps, None where nothing new is wrapped."""
+        return MANAGED_PREFIX + self._key_id if self._key_id else None
+
     def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
         """Return (reference, wrapped bytes) by the configured key.
 
@@ -198,19 +203,54 @@ class ManagedKey:
         key = self._fetch(reference.removeprefix(MANAGED_PREFIX))
         return unseal(key, reference, wrapped, context)
 
+    def rotate(self) -> str:
+        """Have the key manager make a new key, wrap by it from now on, and return its reference.
+
+        Only this object does: other processes wrap by the key that their configuration names.
+
+        :raises DriverFailed: the key manager does not make one
+        """
+        with _asking('make a key'):
+            key_id = self._manager.create_key(
+                self._context, algorithm='AES', length=KEY_SIZE * 8, name='backupsvc')
+        self._fetch(key_id)
+        self._key_id = key_id
+        return MANAGED_PREFIX + key_id
+
+    def forget(self, reference: str) -> None:
+        """Remove a key for good: repositories still wrapped by it never open again.
+
+        :raises Invalid: it is the current key
+        :raises DriverFailed: the key manager does not do it
+        """
+        if reference == self.current:
+            raise exception.Invalid(f'{reference} is the current key; rotate first')
+        key_id = reference.removeprefix(MANAGED_PREFIX)
+        with _asking(f'remove key {key_id}'):
+            self._manager.delete(self._context, key_id)
+
     def _fetch(self, key_id: str) -> bytes:
         from castellan.common import exception as castellan_exception
-        try:
-            key = self._manager.get(self._context, key_id).get_encoded()
-        except castellan_exception.ManagedObjectNotFoundError as error:
-            raise errors.WrongKey(f'the key manager holds no key {key_id}') from error
-        except Exception as error:  # each castellan back end lets its own client's errors through
-            raise exception.DriverFailed(
-                reason=f'the key manager does not give key {key_id}: '
-                       f'{type(error).__name__}') from error
+        with _asking(f'give key {key_id}'):
+            try:
+                key = self._manager.get(self._context, key_id).get_encoded()
+            except castellan_exception.ManagedObjectNotFoundError as error:
+                raise errors.WrongKey(f'the key manager holds no key {key_id}') from error
         if not isinstance(key, bytes) or len(key) != KEY_SIZE:
             raise exception.DriverFailed(reason=f'key {key_id} is not a symmetric key of 256 bits')
         return key
+
+
+@contextlib.contextmanager
+def _asking(what: str) -> Iterator[None]:
+    """Turn errors of a key manager into ours: each back end lets its own client's through."""
+    try:
+        yield
+    except errors.WrongKey:
+        raise
+    except Exception as error:
+        raise exception.DriverFailed(
+            reason=f'the key manager does not {what}: {type(error).__name__}') from error
 
 
 class Keyring:
@@ -224,6 +264,30 @@ class Keyring:
                  by_prefix: dict[str, FileKeyring | ManagedKey]):
         self._current = current
         self._by_prefix = by_prefix
+
+    @property
+    def current(self) -> str | None:
+        """The reference of the key that wraps, None where the configuration names none."""
+        return self._current.current
+
+    def rotate(self) -> str:
+        """Make a new key, wrap by it from now on, and return its reference.
+
+        :raises DriverFailed: the provider does not make one
+        """
+        return self._current.rotate()
+
+    def remove(self, reference: str) -> None:
+        """Remove a key for good.
+
+        :raises Invalid: it is the current key, or no configured provider has such keys
+        :raises DriverFailed: the provider does not do it
+        """
+        for prefix, provider in self._by_prefix.items():
+            if reference.startswith(prefix):
+                provider.forget(reference)
+                return
+        raise exception.Invalid(f'no configured key provider holds key {reference}')
 
     def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
         """Return (reference, wrapped bytes) by the current key."""

@@ -167,6 +167,25 @@ def test_a_managed_key_that_cannot_be_used(manager):
         ManagedKey(manager, None, store_key(manager)).wrap(MASTER, b'')
 
 
+def test_rotation_of_a_managed_key(manager):
+    context = request_context.get_admin_context()
+    ring = ManagedKey(manager, context, store_key(manager))
+    old, wrapped = ring.wrap(MASTER, b'r')
+    assert ring.current == old
+    new = ring.rotate()
+    assert ring.current == new != old
+    assert len(manager.get(context, new.removeprefix('castellan:')).get_encoded()) == 32
+    assert ring.wrap(MASTER, b'r')[0] == new
+    assert ring.unwrap(old, wrapped, b'r') == MASTER
+    with pytest.raises(exception.Invalid, match='rotate first'):
+        ring.forget(new)
+    ring.forget(old)
+    with pytest.raises(errors.WrongKey):
+        ring.unwrap(old, wrapped, b'r')
+    with pytest.raises(exception.DriverFailed, match='does not make a key'):
+        ManagedKey(manager, None, None).rotate()
+
+
 @pytest.fixture
 def configure(tmp_path):
     """Return the wrapper of a configuration, as a manager gets it."""
