@@ -19,6 +19,7 @@ from schemathesis import checks
 from schemathesis.generation import GenerationMode
 
 from backupsvc import conf as service_conf
+from backupsvc.orchestration import instance_backups, instance_snapshots
 from backupsvc.wsgi import microversion, openapi, root
 from tests.fixtures import service as fixture
 
@@ -75,6 +76,16 @@ def service(tmp_path_factory):
         yield running
 
 
+#: Where things that can be deleted are found.
+PLACES = {
+    'backup_id': '/backups',
+    'volume_id': '/volumes',
+    'snapshot_id': '/snapshots',
+    'instance_backup_id': '//v1/instance/backup',
+    'instance_snapshot_id': '//v1/instance/snapshot',
+}
+
+
 class Known:
     """Ids of things that exist, so that requests get past the first 404; renewed when deleted."""
 
@@ -94,13 +105,14 @@ class Known:
         return self._ids[parameter]
 
     def _exists(self, parameter):
-        collection = {'backup_id': 'backups', 'volume_id': 'volumes', 'snapshot_id': 'snapshots'}
-        if parameter not in collection:
+        path = PLACES.get(parameter)
+        if path is None:
             return True
-        client = self._service.client(roles=None)
-        found = client.get(f'/{collection[parameter]}/{self._ids[parameter]}')
-        status = None if found.status_int != 200 else found.json_body[parameter[:-3]]['status']
-        return status == 'available'
+        found = self._service.client(roles=None).get(f'{path}/{self._ids[parameter]}')
+        if found.status_int != 200:
+            return False
+        [body] = found.json_body.values()
+        return body['status'] == 'available'
 
     def _make_backup_id(self):
         return self._service.record(metadata={'key': 'value'}).id
@@ -110,6 +122,20 @@ class Known:
 
     def _make_snapshot_id(self):
         return self._service.snapshot(self._service.volume()).id
+
+    def _make_instance_backup_id(self):
+        return self._of_instance(instance_backups.create, instance_backups.NewInstanceBackup)
+
+    def _make_instance_snapshot_id(self):
+        return self._of_instance(
+            instance_snapshots.create, instance_snapshots.NewInstanceSnapshot
+        )
+
+    def _of_instance(self, create, new):
+        instance = self._service.instance(volumes=1)
+        record = create(self._service.context(), new(instance_id=instance.id, origin='t')).record
+        self._service.complete(record)
+        return record.id
 
     def _make_key(self):
         return 'key'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The query of a list: page, filters, and whose items."""
+"""The query of a list: page, filters, and whose items; and that of a deletion."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -47,3 +47,8 @@ def _all_projects(req) -> bool:
     if wanted and not req.context.is_admin:
         raise exception.Forbidden('all_projects is for administrators.')
     return wanted
+
+
+def is_forced(req) -> bool:
+    """Tell whether a deletion is to be one in any status."""
+    return parameter_types.to_bool(req.query.get('force', False))

@@ -8,6 +8,13 @@ from backupsvc.wsgi import parameter_types
 #: A query in which nothing may be.
 NO_QUERY: dict = {'type': 'object', 'properties': {}, 'additionalProperties': False}
 
+#: A deletion: ``force`` is for administrators.
+DELETE_QUERY = {
+    'type': 'object',
+    'properties': {'force': parameter_types.boolean},
+    'additionalProperties': False,
+}
+
 string_or_null = {'type': ['string', 'null']}
 integer_or_null = {'type': ['integer', 'null']}
 

@@ -320,6 +320,18 @@ def test_a_busy_backup_is_409(service, member, fault, status):
     assert service.tasks(backup.id) == []
 
 
+def test_force_is_for_administrators(service, member, admin, fault):
+    backup_id = create(member, service.volume())
+    path = f'{PATH}/{backup_id}'
+    assert fault(member.delete(f'{path}?force=true'))[0] == 403
+    for query in ('force=maybe', 'cascade=true', 'force='):
+        assert fault(admin.delete(f'{path}?{query}'))[0] == 400
+    assert show(member, backup_id)['status'] == 'creating'
+    assert admin.delete(f'{path}?force=true').status_int == 201
+    assert show(member, backup_id)['status'] == 'deleting'
+    assert {task.kind for task in service.tasks(backup_id)} == {'create', 'delete'}
+
+
 def test_a_parent_may_go_before_its_child(service, member):
     parent = service.record()
     child = service.record(parent.source_id, parent_id=parent.id)

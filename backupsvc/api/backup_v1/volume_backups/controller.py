@@ -76,9 +76,11 @@ def update_backup(req):
         metadata=wanted.get('metadata'))
 
 
+@validation.query(shapes.DELETE_QUERY)
 @validation.response(schemas.ID, status=201)
 def delete_backup(req):
     """Start to delete a backup of a volume; 201 with its id."""
     backup_id = ids.of(req, 'backup_id')
-    backups.delete(req.context, backup_id)
+    delete = backups.force_delete if listing.is_forced(req) else backups.delete
+    delete(req.context, backup_id)
     return shared_views.id_of('backup', backup_id)

@@ -15,5 +15,5 @@ ROUTES = [
     Route('POST', '/volume/backup/{backup_id}/action', controller.update_backup, action='update',
           policies=(policies.UPDATE,)),
     Route('DELETE', '/volume/backup/{backup_id}', controller.delete_backup,
-          policies=(policies.DELETE,), errors=(409,)),
+          policies=(policies.DELETE, policies.FORCE_DELETE), errors=(409,)),
 ]
