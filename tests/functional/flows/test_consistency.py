@@ -11,14 +11,12 @@ import struct
 
 import pytest
 
-from backupsvc import states
 from backupsvc.drivers import loader
-from backupsvc.drivers.base import Listing
 from backupsvc.drivers.instance.local import records
-from backupsvc.objects.backup_set import BackupSet
-from backupsvc.orchestration import instance_backups, instances
+from backupsvc.orchestration import instances
 from tests.fixtures.deployment import eventually
 from tests.functional.flows.conftest import MIB, noise
+from tests.functional.flows.instances import running
 
 RUNS = int(os.environ.get('CONSISTENCY_RUNS', '2'))
 
@@ -39,50 +37,33 @@ log_size_kb = 65536
 
 
 @pytest.fixture
-def rig(make_rig):
+def machines(make_rig):
     rig = make_rig(_OPTIONS)
     rig.start()
-    yield rig
-    driver = loader.instance_driver()
-    for instance in driver.list_instances(rig.admin, Listing()):
-        driver.stop_instance(rig.admin, instance.id, force=True)
+    with running(rig) as machines:
+        yield machines
 
 
-def boot(rig, draw):
+def boot(machines, draw):
     """Return a running instance whose volumes hold so different amounts of data that their
     snapshots do not take the same time.
     """
-    instance = instances.local().create_instance(rig.user, name='web')
-    for number in range(VOLUMES):
-        volume = rig.volume((128 * MIB, noise(draw.random(), draw.randint(1, 12) * MIB)))
-        instance = instances.attach(rig.admin, instance.id, volume.id, is_boot=number == 0)
-    return instances.start(rig.admin, instance.id)
+    instance = machines.make(volumes=VOLUMES, is_started=False)
+    for volume_id in machines.volume_ids(instance):
+        machines.rig.write(
+            volume_id, (128 * MIB, noise(draw.random(), draw.randint(1, 12) * MIB)))
+    return instances.start(machines.admin, instance.id)
 
 
 def written(rig, volume_ids, **values):
     """Return what the records of volumes say, however they go on meanwhile."""
-    driver = loader.instance_driver()
-    return driver.check_volumes(
+    return loader.instance_driver().check_volumes(
         {volume_id: str(rig.path(volume_id)) for volume_id in volume_ids}, **values)
-
-
-def backed_up(rig, instance, **values):
-    made = instance_backups.create(rig.user, instance_backups.NewInstanceBackup(
-        instance_id=instance.id, origin='test', **values))
-
-    def ended():
-        record = BackupSet.get_by_id(rig.admin, made.record.id)
-        return record if record.status != states.CREATING else None
-
-    record = eventually(ended, 120)
-    assert (record.status, record.fail_reason) == (states.AVAILABLE, None)
-    return instance_backups.get(rig.user, record.id)
 
 
 def restored(rig, backup):
     """Restore every member to a volume of its own; return source volume id → new volume id."""
-    members = {member.source_id: member for member in backup.members}
-    return {volume_id: rig.restore(member.id).id for volume_id, member in members.items()}
+    return {member.source_id: rig.restore(member.id).id for member in backup.members()}
 
 
 def time_of(path, header, number):
@@ -100,7 +81,7 @@ def read_log(path, volume_id):
 
 def assert_of_one_time(rig, backup, copies):
     """Check the copies against each other, and against the volumes, which have gone on."""
-    check = written(rig, copies.values(), not_after=backup.record.data_timestamp)
+    check = written(rig, copies.values(), not_after=backup.data_timestamp)
     assert check.is_consistent, check
     assert len(check.volumes) == VOLUMES and all(volume.last > 0 for volume in check.volumes)
 
@@ -115,26 +96,26 @@ def assert_of_one_time(rig, backup, copies):
             # And the record that comes next was written after the point in time.
             next_ns = eventually(
                 lambda: time_of(rig.path(volume_id), log.header, number))  # noqa: B023
-            assert next_ns / 1e9 > backup.record.data_timestamp.timestamp()
+            assert next_ns / 1e9 > backup.data_timestamp.timestamp()
     return sum(volume.last for volume in check.volumes)
 
 
-def test_members_of_a_running_instance_s_backup_are_of_one_point_in_time(rig):
+def test_members_of_a_running_instance_s_backup_are_of_one_point_in_time(machines):
     draw = random.Random(20)
+    rig = machines.rig
     for run in range(RUNS):
-        instance = boot(rig, draw)
-        volume_ids = [volume.volume_id for volume in instance.volumes]
-        wanted = draw.randint(10, 300)
+        instance = boot(machines, draw)
+        volume_ids = machines.volume_ids(instance)
+        wanted = draw.randint(5, 60)
         eventually(lambda: written(rig, volume_ids).volumes[-1].last > wanted)  # noqa: B023
 
-        backup = backed_up(rig, instance)
+        backup = machines.backed_up(instance)
         first = assert_of_one_time(rig, backup, restored(rig, backup))
-        if run % 2:
-            again = backed_up(rig, instance, incremental=True)
+        if run % 4 == 3:
+            again = machines.backed_up(instance, incremental=True)
             assert assert_of_one_time(rig, again, restored(rig, again)) > first
 
-        driver = loader.instance_driver()
-        assert driver.show_instance(rig.user, instance.id).status == 'ACTIVE'
-        assert not list(driver.list_holds(rig.admin))
-        driver.stop_instance(rig.admin, instance.id)
+        assert machines.show(instance.id).status == 'ACTIVE'
+        assert not list(machines.driver.list_holds(rig.admin))
+        machines.stop(instance)
         assert written(rig, volume_ids).is_consistent
