@@ -9,6 +9,7 @@ import socket
 import urllib.parse
 
 import pytest
+import webob
 
 from backupsvc import conf as service_conf
 from backupsvc.api import gateway_v1
@@ -533,3 +534,18 @@ def test_a_body_over_the_limit_is_413_and_reaches_nobody(alone):
         assert behind.received == []
     finally:
         behind.stop()
+
+
+@pytest.mark.parametrize(('strategy', 'caller', 'status'), [
+    ('noauth', '10.0.0.1', 403), ('noauth', '127.0.0.1', 502), ('keystone', '10.0.0.1', 502)])
+def test_without_authentication_it_is_no_way_in_from_other_machines(strategy, caller, status):
+    """A service behind that believes its own machine would believe whoever comes through us."""
+    before = service_conf._current
+    try:
+        conf = _configuration(block_storage_url='http://127.0.0.1:1/v3')
+        conf.set_override('auth_strategy', strategy, group='api')
+        req = webob.Request.blank('/gateway/v1/block/volume', remote_addr=caller)
+        answer = req.get_response(paste.loadapp(conf, 'gateway'))
+    finally:
+        service_conf._current = before
+    assert answer.status_int == status
