@@ -96,3 +96,6 @@ TASK_DELETE_DATABASE = 'delete_database'
 TASK_BACK_UP_DATABASE = 'back_up_database'
 TASK_DELETE_DATABASE_BACKUP = 'delete_database_backup'
 TASK_APPLY_RULES = 'apply_rules'
+
+#: Kinds of which a task that waits for its time lets younger ones of its resource go first.
+TASKS_IN_ANY_ORDER = (TASK_VERIFY, TASK_PRUNE)

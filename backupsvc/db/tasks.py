@@ -41,12 +41,15 @@ def _due() -> sa.ColumnElement[bool]:
 def _is_first() -> sa.ColumnElement[bool]:
     """Return the condition that no older task of the resource is still to be done.
 
-    So that a delete that was accepted while a create ran begins when the create has ended.
+    So that a delete that was accepted while a create ran begins when the create has ended. Where
+    the order does not matter, one that waits for its time keeps nobody waiting.
     """
     older = _table.alias('older')
+    steps_aside = sa.and_(older.c.kind.in_(states.TASKS_IN_ANY_ORDER),
+                          older.c.state == states.QUEUED, older.c.run_after > types.utc_now())
     return ~sa.exists().where(
         older.c.resource_id == _table.c.resource_id,
-        older.c.state.in_(states.TASK_LIVE),
+        older.c.state.in_(states.TASK_LIVE), ~steps_aside,
         sa.or_(older.c.created_at < _table.c.created_at,
                sa.and_(older.c.created_at == _table.c.created_at, older.c.id < _table.c.id)))
 

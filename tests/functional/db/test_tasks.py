@@ -212,6 +212,20 @@ def test_tasks_of_one_resource_run_in_order_one_at_a_time(context, admin):
     assert _claim(admin, 'two').id == second.id
 
 
+def test_prune_that_waits_keeps_no_verify_waiting(context, admin):
+    resource = str(uuid.uuid4())
+    prune = _create(context, resource_id=resource, kind=states.TASK_PRUNE,
+                    run_after=records.ago(-3600))
+    verify = _create(context, resource_id=resource, kind=states.TASK_VERIFY,
+                     created_at=records.ago(-1))
+    assert _claim(admin).id == verify.id
+    # Due while the verify runs: one at a time all the same.
+    Task.request_cancel(admin, resource, [states.TASK_PRUNE])
+    assert _claim(admin, 'two') is None
+    Task.get_by_id(admin, verify.id).finish()
+    assert _claim(admin, 'two').id == prune.id
+
+
 def test_live_tasks_of_a_resource_are_listed_in_order(context, admin):
     resource = str(uuid.uuid4())
     made = [_create(context, resource_id=resource) for _ in range(3)]
