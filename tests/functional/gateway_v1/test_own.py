@@ -197,38 +197,113 @@ def standalone(tmp_path_factory):
         yield running
 
 
-def test_a_volume_is_backed_up_and_made_anew_through_the_gateway_alone(standalone):
-    def call(method, path, body=None):
+class Gateway:
+    """A member of the project that knows the gateway alone."""
+
+    def __init__(self, standalone):
+        self._standalone = standalone
+
+    def call(self, method, path, body=None, status=None):
+        """Return the parsed body of an answer that is a success, or has the status."""
         connection = http.client.HTTPConnection(
-            urllib.parse.urlsplit(standalone.url).netloc, timeout=60)
+            urllib.parse.urlsplit(self._standalone.url).netloc, timeout=60)
         connection.request(
             method, f'/gateway/v1{path}', None if body is None else json.dumps(body),
             {'Content-Type': 'application/json', 'X-Auth-Token': f'demo:{PROJECT}:member'})
         answer = connection.getresponse()
         raw = answer.read()
         connection.close()
-        assert answer.status < 300, raw
+        assert answer.status == status if status else answer.status < 300, raw
         return json.loads(raw) if raw else None
 
-    def settle(kind, found_id, *wanted):
+    def settled(self, path, *statuses):
+        """Wait until what is at a path has one of some statuses."""
         def found():
-            item = call('GET', f'/block/{kind}/{found_id}')[kind]
+            [item] = self.call('GET', path).values()
             assert not item['status'].startswith('error'), item
-            return item if item['status'] in wanted else None
+            return item if item['status'] in statuses else None
         return wait_until(found)
 
-    volume_id = call('POST', '/block/volume', {'volume': {'size': 1}})['volume']['id']
-    settle('volume', volume_id, 'available')
+    def gone(self, path):
+        """Wait until nothing is at a path."""
+        def is_gone():
+            try:
+                self.call('GET', path, status=404)
+            except AssertionError:
+                return False
+            return True
+        wait_until(is_gone)
+
+    def volume(self, data):
+        """Return the id of a new volume that holds data from 5 MiB on."""
+        found = self.call('POST', '/block/volume', {'volume': {'size': 1}})['volume']['id']
+        self.settled(f'/block/volume/{found}', 'available')
+        self.write(found, data)
+        return found
+
+    def write(self, volume_id, data):
+        with open(self._standalone.volume_path(volume_id), 'r+b') as file:
+            file.seek(5 * MIB)
+            file.write(data)
+
+    def read(self, volume_id, length):
+        with open(self._standalone.volume_path(volume_id), 'rb') as file:
+            file.seek(5 * MIB)
+            return file.read(length)
+
+
+@pytest.fixture(scope='module')
+def gateway(standalone):
+    return Gateway(standalone)
+
+
+def test_a_volume_is_backed_up_and_made_anew(gateway):
     data = os.urandom(3 * MIB)
-    path = standalone.volume_path(volume_id)
-    with open(path, 'r+b') as file:
-        file.seek(5 * MIB)
-        file.write(data)
-    backup_id = call('POST', '/block/backup', {'backup': {'volume_id': volume_id}})['backup']['id']
-    settle('backup', backup_id, 'available')
-    made = call('POST', '/block/volume', {'volume': {'backup_id': backup_id}})['volume']['id']
-    assert made != volume_id
-    settle('backup', backup_id, 'available')
-    settle('volume', made, 'available')
-    with open(standalone.volume_path(made), 'rb') as file:
-        assert file.read(9 * MIB) == bytes(5 * MIB) + data + bytes(MIB)
+    volume_id = gateway.volume(data)
+    made = gateway.call('POST', '/block/backup', {'backup': {'volume_id': volume_id}}, 201)
+    backup = f'/block/backup/{made["backup"]["id"]}'
+    gateway.settled(backup, 'available')
+    copy = gateway.call('POST', '/block/volume', {'volume': {
+        'backup_id': made['backup']['id']}}, 201)['volume']['id']
+    assert copy != volume_id
+    gateway.settled(backup, 'available')
+    gateway.settled(f'/block/volume/{copy}', 'available')
+    assert gateway.read(copy, len(data)) == data
+    gateway.call('DELETE', backup, status=201)
+    gateway.gone(backup)
+
+
+def test_a_volume_is_rolled_back(gateway):
+    data = os.urandom(MIB)
+    volume_id = gateway.volume(data)
+    path = f'/block/volume/{volume_id}'
+    snapshot_id = gateway.call('POST', '/block/snapshot', {
+        'snapshot': {'volume_id': volume_id}})['snapshot']['id']
+    gateway.settled(f'/block/snapshot/{snapshot_id}', 'available')
+    gateway.write(volume_id, os.urandom(MIB))
+    rollback = {'rollback': {'snapshot_id': snapshot_id}}
+    gateway.call('POST', f'{path}/action', {**rollback, 'os-extend': {'new_size': 2}}, 400)
+    gateway.call('POST', f'{path}/action', rollback, 201)
+    gateway.settled(path, 'available')
+    assert gateway.read(volume_id, len(data)) == data
+    gateway.call('POST', f'{path}/action', {'os-set_bootable': {'bootable': True}}, 200)
+
+
+def test_an_instance_is_backed_up(standalone, gateway):
+    data = os.urandom(MIB)
+    volume_id = gateway.volume(data)
+    made = standalone.manage(
+        'instance', 'create', 'web', '--project', PROJECT, '--volume', volume_id)
+    instance_id = next(word for word in made.split() if len(word) == 36)
+    for kind, body in (('snapshot', {'instance_id': instance_id}),
+                       ('backup', {'instance_id': instance_id, 'name': 'monday'})):
+        found = gateway.call('POST', f'/compute/{kind}', {kind: body}, 201)
+        path = f'/compute/{kind}/{found[kind]["id"]}'
+        gateway.settled(path, 'available')
+        listed = gateway.call('GET', f'/compute/{kind}')[f'{kind}s']
+        assert [item['id'] for item in listed] == [found[kind]['id']]
+        if kind == 'backup':
+            gateway.call('POST', f'{path}/action', {'update': {'name': 'tuesday'}}, 201)
+            assert gateway.call('GET', path)['backup']['name'] == 'tuesday'
+        assert gateway.call('DELETE', path, status=201) == found
+        gateway.gone(path)
