@@ -243,10 +243,30 @@ def detach(context: RequestContext, volume_id: str, attachment_id: str | None,
            rule: str = policies.DETACH) -> None:
     """Note that a volume is not attached any more.
 
-    :raises InvalidVolume: its status does not allow it
+    :raises InvalidVolume: its status does not allow it, or an instance that is run here may write
+        to it, and has to let go of it first; with rule FORCE_DETACH that does not matter
     """
-    get(context, volume_id, rule)
+    volume = get(context, volume_id, rule)
+    if rule != policies.FORCE_DETACH:
+        _check_let_go(context, volume, attachment_id)
     local().detach_volume(context, volume_id, attachment_id=attachment_id)
+
+
+def _check_let_go(context: RequestContext, volume: Volume, attachment_id: str | None) -> None:
+    driver = loader.instance_driver()
+    if not driver.serves_instances:
+        return
+    for attachment in volume.attachments:
+        if attachment_id not in (None, attachment['attachment_id']):
+            continue
+        try:
+            instance = driver.show_instance(context.elevated(), attachment['server_id'] or '')
+        except exception.InstanceNotFound:
+            continue
+        if volume.id in {attached.volume_id for attached in instance.volumes}:
+            raise exception.InvalidVolume(
+                reason=f'Volume {volume.id} is attached to instance {instance.id}; detach it from'
+                       ' there.', status=volume.status)
 
 
 def set_metadata(context: RequestContext, volume_id: str, rule: str, pairs: Mapping[str, str], *,

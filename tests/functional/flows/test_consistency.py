@@ -74,6 +74,11 @@ def time_of(path, header, number):
     return time_ns if (magic, found) == (b'BREC', number) else None
 
 
+def after(number, position):
+    """Return the (number, position) that is written next."""
+    return (number, position + 1) if position < VOLUMES else (number + 1, 1)
+
+
 def read_log(path, volume_id):
     with open(path, 'rb') as file:
         return records.read(file.fileno(), volume_id)
@@ -85,18 +90,20 @@ def assert_of_one_time(rig, backup, copies):
     assert check.is_consistent, check
     assert len(check.volumes) == VOLUMES and all(volume.last > 0 for volume in check.volumes)
 
-    logs = [read_log(rig.path(copy), copy) for copy in copies.values()]
-    number, position = records.next_record(logs)
-    for (volume_id, copy), log in zip(copies.items(), logs, strict=True):
+    logs = {volume_id: read_log(rig.path(copy), copy) for volume_id, copy in copies.items()}
+    for volume_id, log in logs.items():
         # The copy is the beginning of what the volume holds by now, record for record.
         size = records.HEADER_BYTES + log.last * records.RECORD_BYTES
-        with open(rig.path(copy), 'rb') as ours, open(rig.path(volume_id), 'rb') as live:
+        with open(rig.path(log.volume_id), 'rb') as ours, open(rig.path(volume_id), 'rb') as live:
             assert ours.read(size) == live.read(size)
-        if log.header.position == position:
-            # And the record that comes next was written after the point in time.
-            next_ns = eventually(
-                lambda: time_of(rig.path(volume_id), log.header, number))  # noqa: B023
-            assert next_ns / 1e9 > backup.data_timestamp.timestamp()
+
+    # The record that comes next may have been under way, with its time in it. The one behind it
+    # was written after the point in time: none from before is missing.
+    number, position = after(*records.next_record(list(logs.values())))
+    [(volume_id, log)] = [(volume_id, log) for volume_id, log in logs.items()
+                          if log.header.position == position]
+    next_ns = eventually(lambda: time_of(rig.path(volume_id), log.header, number))
+    assert next_ns / 1e9 > backup.data_timestamp.timestamp()
     return sum(volume.last for volume in check.volumes)
 
 

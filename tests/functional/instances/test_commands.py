@@ -11,7 +11,8 @@ from backupsvc import context, exception, objects
 from backupsvc.cmd import manage, standalone
 from backupsvc.drivers import loader
 from backupsvc.drivers.base import Listing, NewVolume
-from backupsvc.orchestration import instances
+from backupsvc.orchestration import instances, volumes
+from backupsvc.policies import volumes as policies
 from tests.fixtures import database as databases
 from tests.fixtures import deployment
 from tests.fixtures.deployment import eventually
@@ -185,6 +186,20 @@ def test_what_the_instance_refuses_leaves_the_volume_alone(instance):
     instance.text('detach', 'web', running, status=1)
     assert volume(free).status == 'available'
     assert volume(running).status == 'in-use'
+
+
+def test_the_volume_api_does_not_take_a_volume_from_under_an_instance(instance):
+    volume_id = new_volume()
+    instance('create', 'web', '--volume', volume_id)
+    attachment, = volume(volume_id).attachments
+    for attachment_id in (None, attachment['attachment_id']):
+        with pytest.raises(exception.InvalidVolume):
+            volumes.detach(ADMIN, volume_id, attachment_id)
+    assert volume(volume_id).status == 'in-use'
+    volumes.detach(ADMIN, volume_id, None, policies.FORCE_DETACH)
+    assert volume(volume_id).status == 'available'
+    instance.text('start', 'web', status=1)
+    instance('detach', 'web', volume_id)
 
 
 @pytest.mark.parametrize('status', ('reverting', 'error', 'restoring-backup', 'available'))
