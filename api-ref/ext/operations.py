@@ -86,7 +86,9 @@ class FieldTable:
 
 def _fields(schema: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, dict, bool]]:
     required = schema.get('required', ())
-    for name, field in schema.get('properties', {}).items():
+    # What a body may hold beside a key that says which sort of body it is.
+    further = schema.get('then', {}).get('properties', {})
+    for name, field in {**schema.get('properties', {}), **further}.items():
         path = f'{prefix}.{name}' if prefix else name
         inner = field
         if inner.get('type') == 'array':
@@ -160,7 +162,7 @@ class Operation(docutils.SphinxDirective):
         if row.policies:
             yield f':Policies: {", ".join(f"``{policy}``" for policy in row.policies)}'
         rules = validation.rules_of(row.handler)
-        good = sorted({rule.status for rule in rules.response})
+        good = sorted({rule.status for rule in rules.response} | {*row.forwarded})
         bad = sorted(handler.declared_errors(dialect, row))
         yield f':Success: {_statuses(good)}'
         yield f':Errors: {_statuses(bad)}'
