@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is restored from a backup of a running instance is of one point in time, by its own data.
 
-The instance writes all the while. ``CONSISTENCY_RUNS`` says how often it is backed up, by default
+The instance writes all the while. ``BACKUPSVC_CONSISTENCY_RUNS`` says how often it is backed up, by default
 twice.
 """
 
@@ -18,7 +18,7 @@ from tests.fixtures.deployment import eventually
 from tests.functional.flows.conftest import MIB, noise
 from tests.functional.flows.instances import running
 
-RUNS = int(os.environ.get('CONSISTENCY_RUNS', '2'))
+RUNS = int(os.environ.get('BACKUPSVC_CONSISTENCY_RUNS', '2'))
 
 VOLUMES = 3
 

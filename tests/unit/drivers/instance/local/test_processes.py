@@ -228,7 +228,7 @@ def test_a_status_does_not_flicker_while_an_instance_is_quiesced(machine):
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         looking = pool.submit(look)
-        for number in range(100):
+        for number in range(50):
             machine.driver.quiesce(ADMIN, machine.id, holder=str(number))
             machine.driver.unquiesce(ADMIN, machine.id, holder=str(number))
         is_over.set()
