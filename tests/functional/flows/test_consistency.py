@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is restored from a backup of a running instance is of one point in time, by its own data.
 
-The instance writes all the while. ``BACKUPSVC_CONSISTENCY_RUNS`` says how often it is backed up, by default
-twice.
+The instance writes all the while. ``BACKUPSVC_CONSISTENCY_RUNS`` says how often it is backed up,
+by default twice.
 """
 
 import os
