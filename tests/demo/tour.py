@@ -32,6 +32,9 @@ MIB = 1024 ** 2
 START_S = 120
 STEP_S = 600
 
+#: Metadata of the instance backups that tours make.
+TOURS = {'purpose': 'tour'}
+
 OUT = console.Console(highlight=False, width=None if sys.stdout.isatty() else 110)
 
 
@@ -323,7 +326,99 @@ class Tour:
             check_files(path)
             OUT.print(f'   equal in all {filesize.decimal(size)}; e2fsck finds nothing; '
                       'the changed files are as they were')
+        self.walk_instance(run_id)
         return incremental.id, volume.id
+
+    def walk_instance(self, run_id: str) -> None:
+        """Take the steps of an instance.
+
+        :raises TourFailed: a step went wrong
+        """
+        with self.step('instance', 'Make an instance that writes to two volumes all the time'):
+            volumes = [self.storage.create_volume(size=1, name=f'tour-{run_id}-{number}')
+                       for number in (1, 2)]
+            words = [word for volume in volumes for word in ('--volume', volume.id)]
+            instance = self.instance('create', f'tour-{run_id}', *words)
+            self.instance('start', instance['id'])
+            OUT.print('   record 1 to the first volume, to the second, record 2 to the first …')
+
+        with self.step('instance backup',
+                       'Back both up as of one moment, while it writes') as cost:
+            made = self.call('POST', '/instance/backup', {'backup': {
+                'instance_id': instance['id'], 'name': f'tour-{run_id}', 'metadata': TOURS}})
+            backup = self.settled(f'/instance/backup/{made["backup"]["id"]}')
+            cost.stored = backup['stored_bytes']
+            OUT.print(f'   {backup["id"]}, as of {backup["data_timestamp"]}')
+
+        with self.step('restore its parts', 'Make a volume of each part, each by itself'):
+            copies = [
+                self.call('POST', '/volume', {'volume': {'backup_id': part['id']}})['volume']
+                for part in backup['volume_backups']]
+            for copy in copies:
+                self.storage.wait_for_status(
+                    self.storage.get_volume(copy['id']), 'available',
+                    failures=['error'], interval=0.2, wait=STEP_S)
+
+        with self.step('check', 'Check that the copies are of one moment'):
+            check = self.instance('check', *(copy['id'] for copy in copies),
+                                  '--not-after', backup['data_timestamp'])
+            last = max(volume['last'] for volume in check['volumes'])
+            OUT.print(f'   up to record {last} nothing is missing, and nothing is newer')
+            run(*manage(self.state_dir, 'instance', 'delete', instance['id']))
+            for volume in (*volumes, *copies):
+                self.storage.delete_volume(volume['id'])
+
+    def instance(self, *arguments: str) -> dict:
+        """Run ``backupsvc-manage instance`` and return what it prints.
+
+        :raises TourFailed: its status was not 0; that of a check is when something is amiss
+        """
+        return json.loads(run(*manage(self.state_dir, 'instance', *arguments, '--json')))
+
+    def call(self, method: str, path: str, body: dict | None = None) -> dict | None:
+        """Send a request to the Backup service v1 and return the answer's body.
+
+        :raises TourFailed: it is an error
+        """
+        endpoint, _, project = self.storage.get_endpoint().partition('/v3/')
+        answer = self.cloud.session.request(
+            f'{endpoint}/v1{path}', method, json=body, raise_exc=False,
+            headers={'X-Auth-Token': f'tour:{project}:member'})
+        if answer.status_code >= 400:
+            raise TourFailed(f'{method} {path} answered {answer.status_code}: {answer.text}')
+        return answer.json() if answer.content else None
+
+    def settled(self, path: str) -> dict:
+        """Show the progress of a backup as a bar, to its end, and return it.
+
+        :raises TourFailed: it is not available in the end
+        """
+        columns = (progress.TextColumn('   '), progress.BarColumn(), progress.TaskProgressColumn(),
+                   progress.DownloadColumn(), progress.TimeElapsedColumn())
+        with progress.Progress(*columns, console=OUT) as bars:
+            bar = bars.add_task('', total=None)
+            give_up_at = time.monotonic() + STEP_S
+            while True:
+                backup = self.call('GET', path)['backup']
+                if backup['progress']:
+                    bars.update(bar, total=backup['progress']['bytes_total'],
+                                completed=backup['progress']['bytes_done'])
+                if backup['status'] != 'creating' or time.monotonic() >= give_up_at:
+                    break
+                time.sleep(0.2)
+            bars.update(bar, total=backup['logical_bytes'], completed=backup['logical_bytes'])
+        if backup['status'] != 'available':
+            raise TourFailed(f'{path} is {backup["status"]}: {backup["fail_reason"]}')
+        return backup
+
+    def tidy(self) -> None:
+        """Delete the instance backups of earlier tours, so that the quota is enough for any number
+        of them.
+        """
+        query = '&'.join(f'metadata[{key}]={value}' for key, value in TOURS.items())
+        for backup in self.call('GET', f'/instance/backup?{query}')['backups']:
+            if backup['status'] in ('available', 'error'):
+                self.call('DELETE', f'/instance/backup/{backup["id"]}')
 
     def find(self, **metadata: str) -> list[dict]:
         """Return the backups that carry all these pairs; this filter is not in openstacksdk."""
@@ -391,6 +486,7 @@ def main(argv: list[str] | None = None) -> int:
                 state_dir = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
             with service(state_dir, free_port(args.port)) as child:
                 tour = Tour(state_dir)
+                tour.tidy()
                 backup_id, volume_id = tour.walk()
                 tour.report()
                 commands = tour.next_commands(backup_id, volume_id)
