@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from backupsvc import states
+from backupsvc import exception, states
 from backupsvc.objects import alias, quota
-from backupsvc.orchestration import backups
+from backupsvc.orchestration import aliases, backups
 from tests.fixtures.service import OTHER_PROJECT, PROJECT
 from tests.functional.hp_v1_1.conftest import Client
 
@@ -310,6 +310,14 @@ def test_what_is_no_id_is_not_found(service, member, fault, sent, named):
     assert fault(answer) == not_found('Backup', named)
     answer = member.post('', {'backup': {'volume_id': named}})
     assert fault(answer) == not_found('Volume', named)
+
+
+@pytest.mark.parametrize('given', NO_IDS.values(), ids=lambda text: text[:16])
+def test_what_is_no_id_is_looked_up_nowhere(service, given):
+    for kind in alias.KINDS:
+        with pytest.raises(exception.NotFound):
+            with aliases.meant(service.context(), kind, given):
+                pytest.fail('it went on to a record or a driver')
 
 
 @pytest.mark.parametrize(
