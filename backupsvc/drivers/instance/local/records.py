@@ -88,6 +88,11 @@ def pack_record(header: Header, number: int, time_ns: int) -> bytes:
     return body + _digest(body)
 
 
+def size_of(slots: int) -> int:
+    """Return how many bytes of a volume a log takes."""
+    return HEADER_BYTES + slots * RECORD_BYTES
+
+
 def offset_of(header: Header, number: int) -> int:
     """Return where in the volume a record is."""
     return HEADER_BYTES + (number - 1) % header.slots * RECORD_BYTES

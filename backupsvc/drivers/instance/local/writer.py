@@ -100,6 +100,9 @@ class Writer:
             raise records.Refused(
                 f'it was suspended before record {expected[0]} of volume {expected[1]}, and its'
                 f' volumes are now before record {self._number} of volume {self._position}')
+        for fd, volume in zip(fds, volumes, strict=True):
+            if records.size_of(headers[0].slots if headers else slots) > os.fstat(fd).st_size:
+                raise records.Refused(f'volume {volume["id"]} is too small for the log')
         if headers is None:
             headers = records.begin(logs, slots)
             for fd, header in zip(fds, headers, strict=True):

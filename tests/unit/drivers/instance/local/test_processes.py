@@ -312,6 +312,17 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path):
     assert '[instance_local] directory' in failed.value.message
 
 
+def test_a_log_that_a_volume_has_no_room_for_is_refused(machine):
+    machine.driver.stop_instance(ADMIN, machine.id)
+    machine.conf.set_override('log_size_kb', 1024, group='instance_local')
+    with pytest.raises(exception.InvalidInstance) as refused:
+        machine.driver.start_instance(
+            ADMIN, machine.id, lambda each: str(machine.state_path / each), new_log=True)
+    assert 'too small' in refused.value.message
+    assert (machine.state_path / machine.shown.volumes[0].volume_id).stat().st_size == 1024 ** 2
+    machine.start()
+
+
 def test_a_volume_that_is_restored_into_is_not_written_to(machine):
     """A restore locks the raw file for itself."""
     machine.driver.stop_instance(ADMIN, machine.id)
