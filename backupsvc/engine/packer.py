@@ -211,7 +211,8 @@ def run_threads(targets: Sequence[Callable[[], Any]], stopped: threading.Event,
     seconds.
 
     :param stopped: set here when one fails; the others look at it and end, by ``Stop`` if need be
-    :param tick: called in this thread some times per second; what it raises stops the work
+    :param tick: called in this thread some times per second, and at the end; what it raises stops
+        the work
     """
     failures: list[BaseException] = []
 
@@ -242,3 +243,4 @@ def run_threads(targets: Sequence[Callable[[], Any]], stopped: threading.Event,
                 deadline = time.monotonic() + patience_s
     if failures:
         raise failures[0]
+    tick()
