@@ -246,8 +246,17 @@ class Restorer:
         for at in range(first, end, step):
             yield Zero(at, min(end, at + step))
 
+    def _reserve(self, blocks: list[int]) -> None:
+        for offset, length in byte_ranges(blocks, self.block_size, self.info.size_bytes):
+            try:
+                self.target.reserve(offset, length)
+            except OSError as exc:
+                raise errors.SourceFailed(
+                    f'the target has no room for {length} bytes at byte {offset}: {exc}') from exc
+
     def _fetches(self, window: list[tuple[int, int, bytes]]) -> Iterator[Fetch]:
         """Group what a window needs by frame, and neighbouring frames by request."""
+        self._reserve([number for _, number, _ in window])
         window.sort()
         fetch: Fetch | None = None
         last_pack = last_frame = -1

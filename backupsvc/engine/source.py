@@ -76,6 +76,9 @@ class Target(abc.ABC):
         write.
         """
 
+    def reserve(self, offset: int, length: int) -> None:  # noqa: B027 - optional
+        """Take note that all of a range is going to be written, in pieces and in any order."""
+
     @abc.abstractmethod
     def write(self, offset: int, data: memoryview) -> None:
         """Write all of ``data`` at ``offset``."""
@@ -209,21 +212,24 @@ class RawFileTarget(Target):
             done += os.pwrite(self._fd, data[done:], offset + done)
 
     def zero(self, offset: int, length: int) -> None:
-        if not self._punch(offset, length):
+        if not self._allocate(self._PUNCH_HOLE_KEEP_SIZE, offset, length):
             for start in range(offset, offset + length, len(self._ZEROS)):
                 left = min(len(self._ZEROS), offset + length - start)
                 self.write(start, memoryview(self._ZEROS)[:left])
 
-    def _punch(self, offset: int, length: int) -> bool:
-        """Deallocate a range; False where the file system or device cannot."""
-        import ctypes  # only targets that were written before come here
+    def reserve(self, offset: int, length: int) -> None:
+        if self._is_file:
+            self._allocate(0, offset, length)
+
+    def _allocate(self, mode: int, offset: int, length: int) -> bool:
+        """Call fallocate; False where the file system or device cannot, or not now."""
+        import ctypes  # a process that only reads never comes here
 
         libc = ctypes.CDLL(None, use_errno=True)
-        if libc.fallocate(self._fd, self._PUNCH_HOLE_KEEP_SIZE,
-                          ctypes.c_int64(offset), ctypes.c_int64(length)) == 0:
+        if libc.fallocate(self._fd, mode, ctypes.c_int64(offset), ctypes.c_int64(length)) == 0:
             return True
         code = ctypes.get_errno()
-        if code in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV):
+        if code in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.EINTR):
             return False
         raise OSError(code, os.strerror(code))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies
 from backupsvc.engine import errors, maps
 from backupsvc.engine.parameters import Parameters
 from backupsvc.engine.repository import Repository
-from backupsvc.engine.source import Extent
+from backupsvc.engine.source import Extent, RawFileTarget
 from backupsvc.engine.stores.memory import MemoryStore
 from tests.fixtures import engine
 from tests.fixtures.engine import BLOCK, SMALL, MemorySource, MemoryTarget, PlainWrapper
@@ -290,6 +290,52 @@ def test_writing_that_fails_names_the_offset(repository):
 
     with pytest.raises(errors.SourceFailed, match='No space left'):
         repository.restore('b1', Broken(len(image)))
+
+
+def test_what_a_restore_writes_is_reserved_before_and_nothing_else(repository):
+    image = bytes(3 * BLOCK) + engine.make_image(random.Random(24), 40) + bytes(5 * BLOCK) + b'end'
+    repository.archive(MemorySource(image), 'b1')
+
+    class Reserving(MemoryTarget):
+        def __init__(self, size_bytes):
+            super().__init__(size_bytes)
+            self.reserved = bytearray(size_bytes)
+
+        def reserve(self, offset, length):
+            self.reserved[offset:offset + length] = b'\1' * length
+
+        def write(self, offset, data):
+            assert all(self.reserved[offset:offset + len(data)])
+            super().write(offset, data)
+
+    target = Reserving(len(image))
+    repository.restore('b1', target)
+    assert target.image == image
+    assert sum(target.reserved) == sum(length for _, length in target.written)
+
+
+def test_a_target_without_room_is_not_written(repository):
+    image = engine.make_image(random.Random(25), 10, zero_share=0)
+    repository.archive(MemorySource(image), 'b1')
+
+    class Full(MemoryTarget):
+        def reserve(self, offset, length):
+            raise OSError(28, 'No space left on device')
+
+    target = Full(len(image))
+    with pytest.raises(errors.SourceFailed, match=f'{len(image)} bytes at byte 0.*No space left'):
+        repository.restore('b1', target)
+    assert target.written == []
+
+
+def test_a_reserved_range_of_a_file_has_room_and_reads_as_before(tmp_path):
+    path = tmp_path / 'image'
+    path.write_bytes(b'x' * BLOCK)
+    target = RawFileTarget(str(path), 64 * BLOCK)
+    target.reserve(0, 32 * BLOCK)
+    assert path.stat().st_blocks * 512 >= 32 * BLOCK
+    assert path.read_bytes() == b'x' * BLOCK + bytes(63 * BLOCK)
+    target.close()
 
 
 def test_cancelling_stops_an_archive_and_a_restore(repository, store):
