@@ -27,7 +27,8 @@ def run(work: Work) -> None:
     """Carry a create out."""
     record = BackupSet.get_by_id(work.context, work.task.resource_id, read_deleted=True)
     if 'failure' in work.resume_point:
-        raise failures.MemberFailed(work.resume_point['failure'])
+        _end_failed(work, record)
+        return
     if 'taken' not in work.resume_point:
         events.set_start(work, record, 'instance_backup.create')
         _begin_members(work, record, sets.take(work))
@@ -41,13 +42,9 @@ def run(work: Work) -> None:
 def fail(work: Work, failure: failures.Failure) -> None:
     """Undo the set; the record says why."""
     record = BackupSet.get_by_id(work.context, work.task.resource_id, read_deleted=True)
-    reason = work.resume_point.get('failure') or failure.reason
     if 'failure' not in work.resume_point:
-        work.remember(failure=reason)
-    _undo(work, record)
-    work.persist(lambda: record.fail(work.task, states.ERROR, reason))
-    events.set_failed(work, record, 'instance_backup.create', messages.INSTANCE_BACKUP,
-                      messages.INSTANCE_BACKUP_CREATE)
+        work.remember(failure=failure.reason)
+    _end_failed(work, record)
 
 
 def cancel(work: Work) -> None:
@@ -92,6 +89,14 @@ def _await_members(work: Work, record: BackupSet) -> None:
             raise failures.MemberFailed(f'Volume {member.source_id}: {member.fail_reason}')
     if any(member.status == states.CREATING for member in found.values()):
         raise failures.Postponed('its members are being stored', LOOK)
+
+
+def _end_failed(work: Work, record: BackupSet) -> None:
+    reason = work.resume_point['failure']
+    _undo(work, record)
+    work.persist(lambda: record.fail(work.task, states.ERROR, reason))
+    events.set_failed(work, record, 'instance_backup.create', messages.INSTANCE_BACKUP,
+                      messages.INSTANCE_BACKUP_CREATE)
 
 
 def _undo(work: Work, record: BackupSet) -> None:

@@ -2,8 +2,9 @@
 """A campaign of SIGKILLs against the running service, and what must hold when it is over.
 
 A user creates, restores and deletes backups all the time, without waiting for anything. Processes
-are killed at random moments and started again. In the end nothing may be in flight, every
-backup must restore to what its source held, and every count and status must be true.
+are killed at random moments, requests in flight or not, and started again. In the end nothing may
+be in flight, every backup must restore to what its source held, and every count and status must be
+true.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import hashlib
 import os
 import pathlib
 import random
+import threading
 import time
 
 from backupsvc import context as request_context
@@ -39,6 +41,9 @@ gigabytes = -1
 """
 _BLOCK = 64 * 1024
 
+#: Kinds of task of which a campaign carries out at least one.
+_KINDS = {states.TASK_CREATE, states.TASK_RESTORE, states.TASK_DELETE, states.TASK_PRUNE}
+
 
 @dataclasses.dataclass
 class Tally:
@@ -47,6 +52,7 @@ class Tally:
     kills: dict[str, int] = dataclasses.field(default_factory=dict)
     asked: dict[str, int] = dataclasses.field(default_factory=dict)
     unanswered: int = 0
+    done: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def digest(path: pathlib.Path) -> str:
@@ -84,6 +90,8 @@ class Campaign:
         self.admin = request_context.get_admin_context()
         self.tally = Tally()
         self._number = 0
+        self._ends = 0
+        self._trouble: BaseException | None = None
         self._expected: dict[str, str] = {}  # name of a backup or restored volume → digest
         self.sources = [self._make_source(data_mib) for _ in range(volumes)]
         self._span_s = self._time_one()
@@ -184,25 +192,61 @@ class Campaign:
     # Killing -------------------------------------------------------------------------------------
 
     def run(self, kills: int) -> Tally:
-        """Ask and kill until so many processes are dead."""
-        asks = [self.create] * 4 + [self.restore] * 3 + [self.delete] * 2 + [self.force_delete]
-        while sum(self.tally.kills.values()) < kills:
-            for ask in self.random.choices(asks, k=self.random.randint(1, 3)):
-                ask()
-            self._pause()
-            self._kill_one()
+        """Let the user ask, and kill until so many processes are dead and work of every kind was
+        done all the same.
+        """
+        over = threading.Event()
+        user = threading.Thread(target=self._use, args=(over,), name='user')
+        user.start()
+        try:
+            while user.is_alive() and (
+                    sum(self.tally.kills.values()) < kills or self.tally.done.keys() < _KINDS):
+                self._pause()
+                self._kill_one()
+                self._count_done()
+        finally:
+            over.set()
+            user.join()
+        if self._trouble is not None:
+            raise self._trouble
         return self.tally
 
+    def _use(self, over: threading.Event) -> None:
+        """Ask for one thing after the other; a request may be in flight when its server dies."""
+        chooser = random.Random(self.random.random())
+        asks = [self.create] * 4 + [self.restore] * 3 + [self.delete] * 2 + [self.force_delete]
+        try:
+            while not over.wait(chooser.uniform(0, self._span_s / 4)):
+                chooser.choice(asks)()
+                eventually(lambda: over.is_set() or self.client.is_up(), 60)
+        except BaseException as trouble:
+            self._trouble = trouble
+
     def _pause(self) -> None:
-        """Let a random time pass: mostly while movers work, sometimes before there are any."""
+        """Let a random time pass: mostly while movers work, sometimes before there are any, and
+        now and then until some work has come to its end.
+        """
         manager = self.services['manager']
+        deadline = time.monotonic() + 4 * self._span_s
+        if self.random.random() < 0.3:
+            eventually(lambda: self._count_done() > self._ends or time.monotonic() > deadline, 60)
+        self._ends = self._count_done()
         if self.random.random() < 0.8:
-            deadline = time.monotonic() + self._span_s
             eventually(lambda: manager.movers() or time.monotonic() > deadline, 60)
         time.sleep(self.random.uniform(0, min(self._span_s, 2.0)))
 
+    def _count_done(self) -> int:
+        """Return how many tasks were done so far."""
+        done = [task.kind for task in TaskList.get_all(self.admin, {'state': states.DONE})]
+        self.tally.done = {kind: done.count(kind) for kind in sorted(set(done))}
+        return len(done)
+
+    def _roles(self) -> list[str]:
+        """Return what is killed, as often as it is to be."""
+        return ['mover', 'mover', *self.services]
+
     def _kill_one(self) -> None:
-        role = self.random.choice(['mover', 'mover', *self.services])
+        role = self.random.choice(self._roles())
         if role == 'mover':
             self._kill_idle()
             movers = self.services['manager'].movers()
@@ -225,7 +269,7 @@ class Campaign:
 
     # Judging -------------------------------------------------------------------------------------
 
-    def settle(self, deadline_s: float = 180) -> None:
+    def settle(self, deadline_s: float = 600) -> None:
         """Wait until every task has ended and every hold is given back."""
         eventually(self.client.is_up, 60)
         eventually(lambda: not self._live_tasks(), deadline_s)

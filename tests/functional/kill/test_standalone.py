@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from tests.fixtures import deployment, processes
+from tests.functional.kill import sets
 from tests.functional.kill.campaign import OPTIONS, Campaign
 
 pytestmark = pytest.mark.campaign
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.campaign
 def standalone(tmp_path):
     """(client, process) of a standalone service with quick periods, and its configuration here."""
     written = deployment.write_config(
-        tmp_path, host='standalone', extra=OPTIONS, lease_duration=3, sweep_interval=0.3,
-        max_attempts=50, retry_interval=0, prune_interval=2, prune_grace=0,
+        tmp_path, host='standalone', extra=OPTIONS + sets.OPTIONS, lease_duration=3,
+        sweep_interval=0.3, max_attempts=50, retry_interval=0, prune_interval=2, prune_grace=0,
         spare_movers=1)
     pathlib.Path(written).rename(tmp_path / 'backupsvc.conf')
     port = processes.free_port()
@@ -41,3 +42,15 @@ def test_nothing_is_lost_or_untrue_after_kills(standalone, tmp_path_factory):
     print(campaign.run(kills))
     campaign.settle()
     campaign.judge(tmp_path_factory.mktemp('restored'))
+
+
+def test_sets_are_whole_and_nothing_is_left_behind_after_kills(standalone, tmp_path_factory):
+    client, process = standalone
+    kills = max(1, int(os.environ.get('BACKUPSVC_KILLS', '12')) // 2)
+    campaign = sets.SetCampaign(client, {'manager': process}, seed=kills)
+    try:
+        print(campaign.run(kills))
+        campaign.settle()
+        campaign.judge(tmp_path_factory.mktemp('restored'))
+    finally:
+        campaign.end()
