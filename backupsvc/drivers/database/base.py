@@ -192,7 +192,8 @@ class DatabaseDriver(Driver):
 
     @abc.abstractmethod
     def resize_volume(self, context: RequestContext, instance_id: str, volume_gb: int) -> None:
-        """Let a server use its volume, which the caller has made larger; it goes on meanwhile.
+        """Let a server use its volume, which the caller has made larger; it goes on meanwhile, or
+        is restarted where this process lacks the privilege for that.
 
         :raises InvalidInput: smaller than it is
         """

@@ -100,7 +100,7 @@ class MariadbDatabaseDriver(DatabaseDriver):
                 reason='[database_mariadb] volumes = always, and this process may not mount '
                        'volumes.')
         if self.wants_volume():
-            for program in ('mkfs.ext4', 'resize2fs', 'mount', 'umount', 'losetup'):
+            for program in ('mkfs.ext4', 'e2fsck', 'resize2fs', 'mount', 'umount', 'losetup'):
                 processes.find(program)
         filters.choose(self._options.connection_filter)
 
@@ -213,7 +213,14 @@ class MariadbDatabaseDriver(DatabaseDriver):
                 raise exception.InvalidInput(
                     reason=f'the volume cannot be made smaller than {found.record.volume_gb} GB')
             found.place.open()
-            found.place.grow()
+            if not found.place.grow():
+                was_running = found.is_running()
+                found.stop()
+                try:
+                    found.place.grow_unused()
+                finally:
+                    if was_running:
+                        self._run(found)
             found.record.volume_gb = volume_gb
             self._records.save(found.record)
 

@@ -17,17 +17,15 @@ from backupsvc.drivers.database.mariadb import processes
 GIB = 1024 ** 3
 
 _CAP_SYS_ADMIN = 21
+_CAP_SYS_RESOURCE = 24
 _UNMOUNT_TIMEOUT_S = 30
 _POLL_S = 0.1
 
 
 def can_mount() -> bool:
     """Return whether this process may give a raw file a device and mount it."""
-    if not processes.is_root() or not os.path.exists('/dev/loop-control'):
-        return False
-    with open('/proc/self/status', encoding='ascii') as stream:
-        effective = next(line for line in stream if line.startswith('CapEff:'))
-    return bool(int(effective.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
+    return (processes.is_root() and os.path.exists('/dev/loop-control')
+            and _has_capability(_CAP_SYS_ADMIN))
 
 
 def make_open(path: pathlib.Path) -> None:
@@ -129,19 +127,35 @@ class Place:
                     raise
                 time.sleep(_POLL_S)
 
-    def grow(self) -> None:
-        """Let the file system fill its volume; it may be in use.
+    def grow(self) -> bool:
+        """Let the file system fill its volume while it is in use; return whether it does, which
+        needs a privilege that this process may lack.
 
-        :raises DriverFailed: it cannot
+        :raises DriverFailed: the volume cannot be used
         """
         device = self._device()
         if self.volume_path is None or device is None:
-            return
+            return True
         if device.startswith('/dev/loop'):
             processes.run([processes.find('losetup'), '--set-capacity', device],
                           what='The volume could not be enlarged')
+        if not _has_capability(_CAP_SYS_RESOURCE):
+            return False
         processes.run([processes.find('resize2fs'), device],
                       what='The file system could not be enlarged')
+        return True
+
+    def grow_unused(self) -> None:
+        """Let the file system fill its volume, which nothing uses; it is not mounted afterwards.
+
+        :raises DriverFailed: it cannot
+        """
+        assert self.volume_path is not None
+        self.close()
+        for words in (('e2fsck', '-f', '-p'), ('resize2fs',)):
+            processes.run([processes.find(words[0]), *words[1:], self.volume_path],
+                          what='The file system could not be enlarged',
+                          accepted=(0, 1))
 
     def usage(self) -> tuple[int, int | None]:
         """Return (bytes used, bytes there are); None where nothing of ours limits them."""
@@ -176,6 +190,12 @@ class Place:
                 raise exception.DriverFailed(
                     reason=f'The servers run as users of their own, which cannot enter {path}: '
                            'make it mode 0711, or choose another [database_mariadb] directory.')
+
+
+def _has_capability(number: int) -> bool:
+    with open('/proc/self/status', encoding='ascii') as stream:
+        effective = next(line for line in stream if line.startswith('CapEff:'))
+    return bool(int(effective.split()[1], 16) >> number & 1)
 
 
 def _used_bytes(path: pathlib.Path) -> int:

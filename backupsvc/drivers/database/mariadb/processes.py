@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import IO, Any
 
 from oslo_log import log as logging
@@ -32,6 +32,7 @@ _PACKAGES = {
     'nft': 'nftables',
     'mkfs.ext4': 'e2fsprogs',
     'resize2fs': 'e2fsprogs',
+    'e2fsck': 'e2fsprogs',
     'mount': 'mount',
     'umount': 'mount',
     'losetup': 'mount',
@@ -84,18 +85,19 @@ def environment() -> dict[str, str]:
 
 
 def run(words: Sequence[str], *, what: str, text: str | None = None,
-        cwd: str = '/') -> str:
+        cwd: str = '/', accepted: Collection[int] = (0,)) -> str:
     """Run a program to its end and return what it wrote.
 
     :param what: what failed when it does, a sentence's begin
     :param text: its standard input
+    :param accepted: exit statuses that mean success
     :raises DriverFailed: it ended in error; what it wrote is in the log, its last line in the
         error
     """
     done = subprocess.run(
         words, input=text or '', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors='replace', env=environment(), cwd=cwd, check=False)
-    if done.returncode:
+    if done.returncode not in accepted:
         LOG.error('%s ended with %s: %s', ' '.join(words), done.returncode, done.stdout)
         raise exception.DriverFailed(reason=f'{what}: {last_line(done.stdout)}')
     return done.stdout

@@ -98,7 +98,7 @@ class Server:
             processes.command(
                 'mariadb-install-db', '--no-defaults', f'--datadir={self.place.data}',
                 '--skip-test-db', '--skip-name-resolve',
-                '--auth-root-authentication-method=normal',
+                '--auth-root-authentication-method=socket', '--auth-root-socket-user=root',
                 f'--innodb-log-file-size={self._log_file_mb()}M', '--innodb-buffer-pool-size=16M',
                 uid=self.record.uid),
             what='The data directory could not be made', cwd=str(self.place.data))
@@ -182,7 +182,9 @@ class Server:
             f" '{hash_password(secrets.token_hex(32))}' ACCOUNT LOCK;\n"
             f'GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, CONNECTION ADMIN ON *.*'
             f' TO `{DUMPER}`@`localhost`;\n'
-            'DROP USER IF EXISTS `root`@`localhost`;\n')
+            # what an installation brings along, and would let in without a password
+            "DELETE FROM mysql.global_priv WHERE user = '' OR (user = 'root' AND host <> '%');\n"
+            'FLUSH PRIVILEGES;\n')
         (self.runtime / 'init.sql').chmod(0o644)
         self._config.write_text(self._configuration())
         self._config.chmod(0o644)
