@@ -174,6 +174,16 @@ def test_a_copied_state_directory_has_no_running_instances(machine):
     assert machine.shown.status == 'ACTIVE' and is_running(pid)
 
 
+def test_a_stop_ends_behind_a_whole_round(machine):
+    for _ in range(8):
+        before = machine.check()
+        eventually(lambda: machine.check() != before)  # noqa: B023 - ends in the round
+        machine.driver.stop_instance(ADMIN, machine.id)
+        first, second = machine.check().volumes
+        assert first.last == second.last
+        machine.start()
+
+
 def test_a_writer_ends_with_its_directory(machine):
     pid = machine.pid
     shutil.rmtree(machine.directory)
