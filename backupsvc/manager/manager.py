@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endpoint of the messages to managers: one method for each of ``rpc.manager.ManagerAPI``."""
 
+from typing import Any
+
 import oslo_messaging as messaging
 
-from backupsvc import rpc
+from backupsvc import exception, rpc
 from backupsvc.context import RequestContext
-from backupsvc.manager import tasks
+from backupsvc.manager import databases, tasks
+from backupsvc.objects.database_instance import DatabaseInstance
 from backupsvc.objects.task import Task
 
 
@@ -24,3 +27,11 @@ class ManagerEndpoint:
     def cancel(self, context: RequestContext, task_id: str) -> None:
         """The cancel flag of a task is set."""
         self._runner.cancel(task_id)
+
+    def call_database(self, context: RequestContext, instance: DatabaseInstance, verb: str,
+                      arguments: dict[str, Any]) -> Any:
+        """A caller waits for what a server of this host answers."""
+        try:
+            return databases.call(context, instance.id, verb, arguments)
+        except exception.BackupsvcError:
+            raise messaging.ExpectedException() from None  # goes to the caller, and not to the log

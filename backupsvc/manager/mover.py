@@ -28,7 +28,15 @@ from typing import Any, TextIO
 from oslo_config import cfg
 
 from backupsvc import conf as service_conf
-from backupsvc.conf import coordination, default, engine, keys, repository, volume
+from backupsvc.conf import (
+    coordination,
+    database_instances,
+    default,
+    engine,
+    keys,
+    repository,
+    volume,
+)
 from backupsvc.context import RequestContext
 from backupsvc.drivers import loader
 from backupsvc.engine import errors
@@ -49,7 +57,7 @@ _PR_SET_NAME = 15
 LOG = logging.getLogger(__name__)
 
 #: The groups of options that carrying bytes needs; the others cost start-up time.
-_OPTIONS = (coordination, default, engine, keys, repository, volume)
+_OPTIONS = (coordination, database_instances, default, engine, keys, repository, volume)
 
 #: What most jobs import when they begin.
 _LOADED_AHEAD = ('backupsvc.engine.archiver', 'backupsvc.engine.maps', 'backupsvc.engine.packer',
@@ -123,8 +131,20 @@ def _rollback(context: RequestContext, job: dict[str, Any], report: Report,
         return reverting.revert(source, target, progress=report, cancelled=cancelled.is_set)
 
 
+def _dump(context: RequestContext, job: dict[str, Any], report: Report,
+          cancelled: threading.Event) -> Any:
+    from backupsvc.manager import dumps  # few jobs need it
+    return dumps.dump(context, job, report, cancelled)
+
+
+def _load(context: RequestContext, job: dict[str, Any], report: Report,
+          cancelled: threading.Event) -> Any:
+    from backupsvc.manager import dumps
+    return dumps.load(context, job, report, cancelled)
+
+
 _VERBS = {'archive': _archive, 'restore': _restore, 'verify': _verify, 'prune': _prune,
-          'rollback': _rollback}
+          'rollback': _rollback, 'dump': _dump, 'load': _load}
 
 
 def _repository(context: RequestContext, job: dict[str, Any], create: bool = False) -> Any:

@@ -13,6 +13,7 @@ from backupsvc import context as request_context
 from backupsvc import exception, rpc, states
 from backupsvc.drivers import loader
 from backupsvc.drivers.base import Hold
+from backupsvc.manager import databases
 from backupsvc.manager.flows import rollback
 from backupsvc.objects.repository import Repository
 from backupsvc.objects.service import Service
@@ -33,6 +34,9 @@ class Periodics:
         conf = service_conf.current().manager
         jobs = [('heartbeat', self.heartbeat, conf.heartbeat_interval),
                 ('holds', self.release_holds, conf.hold_sweep_interval)]
+        interval = service_conf.current().database_instances.check_interval
+        if interval:
+            jobs.append(('databases', self.keep_databases, interval))
         if conf.prune_interval:
             jobs.append(('prune', self.queue_prunes, conf.prune_interval))
         self._threads = [
@@ -98,6 +102,10 @@ class Periodics:
             return task.state not in states.TASK_LIVE
         grace = datetime.timedelta(seconds=service_conf.current().manager.hold_grace)
         return timeutils.utcnow(with_timezone=True) - hold.since > grace
+
+    def keep_databases(self, context: request_context.RequestContext) -> None:
+        """Start the database servers of this host that should run and do not."""
+        databases.keep_running(context, self._host)
 
     def queue_prunes(self, context: request_context.RequestContext) -> None:
         """Queue a prune of each repository in which backups were deleted since the last one."""

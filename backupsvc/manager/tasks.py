@@ -164,7 +164,7 @@ class Runner:
         except exception.LeaseLost:
             LOG.warning('Task %s is no longer ours; nothing is written', task.id)
         except (exception.BackupNotFound, exception.InstanceBackupNotFound,
-                exception.InstanceSnapshotNotFound) as gone:
+                exception.InstanceSnapshotNotFound, exception.DatabaseInstanceNotFound) as gone:
             reason = str(gone)
             LOG.warning('Task %s has lost its record: %s', task.id, reason)
             work.persist(lambda: task.fail(reason))

@@ -116,8 +116,9 @@ class SecurityGroupList(ovo_base.ObjectListBase, base.BackupsvcObject):
 
     @classmethod
     def get_all(
-        cls, context: Any, limit: int | None = None, marker: str | None = None,
+        cls, context: Any, filters: Mapping[str, Any] | None = None, limit: int | None = None,
+        marker: str | None = None,
     ) -> Self:
         """Return groups of the caller's project, or of all for an admin, by id."""
-        rows = db.list_groups(context, {}, limit, marker)
+        rows = db.list_groups(context, filters or {}, limit, marker)
         return cls(context, objects=[SecurityGroup.from_row(context, row) for row in rows])

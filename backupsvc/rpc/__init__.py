@@ -18,14 +18,14 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_versionedobjects import base as ovo_base
 
-from backupsvc import conf, context
+from backupsvc import conf, context, exception
 from backupsvc.objects import base as objects_base
 from backupsvc.rpc import sender
 
 TOPIC = 'backupsvc-manager'
 
 #: Of the messages to managers; its history is in ``manager.py``.
-VERSION = '1.0'
+VERSION = '1.1'
 
 _lock = threading.RLock()
 _state: dict[str, Any] = {}
@@ -89,7 +89,8 @@ def _prepared_conf() -> cfg.ConfigOpts:
 
 def transport() -> messaging.Transport:
     """Return the process's RPC transport, as ``transport_url`` names it."""
-    return _singleton('transport', lambda: messaging.get_rpc_transport(_prepared_conf()))
+    return _singleton('transport', lambda: messaging.get_rpc_transport(
+        _prepared_conf(), allowed_remote_exmods=[exception.__name__]))
 
 
 def client() -> messaging.RPCClient:

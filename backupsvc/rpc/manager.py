@@ -4,17 +4,23 @@
 Version history:
 
 * 1.0: wake, cancel.
+* 1.1: call_database.
 """
 
 from typing import Any
 
-from backupsvc import rpc
+import oslo_messaging as messaging
+
+from backupsvc import conf, exception, rpc
 from backupsvc.context import RequestContext
+from backupsvc.objects.database_instance import DatabaseInstance
 from backupsvc.objects.task import Task
 
 
 class ManagerAPI:
-    """Casts to managers. Nothing here waits, raises, or is needed for a task to be done."""
+    """Casts to managers: nothing of theirs waits, raises, or is needed for a task to be done. And
+    one call, for questions and changes that a server answers while the client waits.
+    """
 
     def wake(self, context: RequestContext, task: Task) -> None:
         """Tell a manager, that of the task's host if it has an affinity, that a task is queued."""
@@ -25,6 +31,26 @@ class ManagerAPI:
         """Tell every manager that the cancel flag of a task is set."""
         rpc.send(f'cancel of task {task_id}', self._cast, context, 'cancel', {'fanout': True},
                  task_id=task_id)
+
+    def call_database(self, context: RequestContext, instance: DatabaseInstance, verb: str,
+                      arguments: dict[str, Any]) -> Any:
+        """Have the manager on whose host a server is call a verb of the database driver.
+
+        :param arguments: plain values
+        :returns: plain values
+        :raises BackupsvcError: what the verb raises
+        :raises Unavailable: the manager does not answer
+        """
+        client = rpc.client().prepare(
+            server=instance.host, timeout=conf.current().database_instances.call_timeout)
+        try:
+            return client.call(context, 'call_database', instance=instance, verb=verb,
+                               arguments=arguments)
+        except messaging.MessagingTimeout:
+            raise exception.Unavailable(
+                f'The manager of instance {instance.id} does not answer.') from None
+        except messaging.MessageDeliveryFailure:
+            raise exception.Unavailable('The message bus does not answer.') from None
 
     @staticmethod
     def _cast(context: RequestContext, method: str, options: dict[str, Any],

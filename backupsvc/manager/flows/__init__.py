@@ -17,13 +17,20 @@ from types import ModuleType
 
 from backupsvc import states
 from backupsvc.manager.flows import (
+    apply_rules,
+    back_up_database,
     create,
     create_set,
     delete,
+    delete_database,
+    delete_database_backup,
     delete_set,
     delete_snapshot,
     import_record,
+    provision_database,
     prune,
+    resize_database,
+    restart_database,
     restore,
     rollback,
     snapshot,
@@ -42,9 +49,17 @@ FLOWS: dict[str, ModuleType] = {
     states.TASK_SNAPSHOT: snapshot,
     states.TASK_DELETE_SNAPSHOT: delete_snapshot,
     states.TASK_ROLLBACK: rollback,
+    states.TASK_PROVISION_DATABASE: provision_database,
+    states.TASK_RESTART_DATABASE: restart_database,
+    states.TASK_RESIZE_DATABASE: resize_database,
+    states.TASK_DELETE_DATABASE: delete_database,
+    states.TASK_BACK_UP_DATABASE: back_up_database,
+    states.TASK_DELETE_DATABASE_BACKUP: delete_database_backup,
+    states.TASK_APPLY_RULES: apply_rules,
 }
 
 #: Kinds that take seconds and no mover.
 SHORT: tuple[str, ...] = (
     states.TASK_DELETE, states.TASK_IMPORT, states.TASK_CREATE_SET, states.TASK_DELETE_SET,
-    states.TASK_SNAPSHOT, states.TASK_DELETE_SNAPSHOT)
+    states.TASK_SNAPSHOT, states.TASK_DELETE_SNAPSHOT, states.TASK_RESTART_DATABASE,
+    states.TASK_DELETE_DATABASE_BACKUP, states.TASK_APPLY_RULES)
