@@ -2,6 +2,7 @@
 """The query of a list as Cinder v3 reads it: page, sort keys, and which filters count for whom."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from oslo_utils import strutils
 
@@ -24,6 +25,26 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
 
 _NOT_FILTERS = frozenset(
     ('limit', 'marker', 'offset', 'sort', 'sort_key', 'sort_dir', 'all_tenants'))
+
+
+def query(req, resource: str, names: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a list asks for, as the arguments of a use case's query.
+
+    :param names: filter to attribute of the record
+    :param keys: see ``sort``
+    """
+    limit, marker, offset = page(req)
+    return {
+        # A name that is no attribute is kept: no record has it, so the list is empty.
+        'filters': {names.get(name, f'?{name}'): value
+                    for name, value in filters(req, resource).items()},
+        'sort': sort(req, keys),
+        'limit': limit,
+        'marker': marker,
+        'offset': offset,
+        'all_projects': all_projects(req),
+        'with_count': wants_count(req),
+    }
 
 
 def page(req) -> tuple[int, str | None, int]:

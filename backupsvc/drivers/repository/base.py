@@ -2,7 +2,9 @@
 """Port of the repository family: where the repositories of the projects lie."""
 
 import abc
+import contextlib
 import string
+from collections.abc import Iterator
 
 from backupsvc import exception
 from backupsvc.context import RequestContext
@@ -56,14 +58,24 @@ class RepositoryDriver(Driver):
         :raises DriverFailed: the object store refuses, with the reason
         """
         store = self.open_store(context, project_id, container)
-        try:
-            return store.stat(key).size_bytes
-        except errors.ObjectNotFound as error:
-            raise exception.NotFound(f'There is no object {key}.') from error
-        except errors.StoreError as error:
-            raise exception.DriverFailed(reason=f'object {key}: {error}') from error
-        finally:
-            store.close()
+        with contextlib.closing(store), refusals(f'object {key}'):
+            try:
+                return store.stat(key).size_bytes
+            except errors.ObjectNotFound as error:
+                raise exception.NotFound(f'There is no object {key}.') from error
+
+
+@contextlib.contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """Turn errors of a store into the family's.
+
+    :param what: what was asked for, for the error's text
+    :raises DriverFailed: the store raised one
+    """
+    try:
+        yield
+    except errors.StoreError as error:
+        raise exception.DriverFailed(reason=f'{what}: {error}') from error
 
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + '_-')

@@ -56,18 +56,7 @@ def list_backup_details(req):
 
 
 def _query(req) -> backups.BackupQuery:
-    limit, marker, offset = listing.page(req)
-    return backups.BackupQuery(
-        # A name that is no attribute is kept: no backup has it, so the list is empty.
-        filters={_FILTERS.get(name, f'?{name}'): value
-                 for name, value in listing.filters(req, 'backup').items()},
-        sort=listing.sort(req, ATTRIBUTES),
-        limit=limit,
-        marker=marker,
-        offset=offset,
-        all_projects=listing.all_projects(req),
-        with_count=listing.wants_count(req),
-    )
+    return backups.BackupQuery(**listing.query(req, 'backup', _FILTERS, ATTRIBUTES))
 
 
 @validation.query(schemas.NO_QUERY)

@@ -44,18 +44,7 @@ def list_snapshot_details(req):
 
 
 def _query(req) -> volumes.Query:
-    limit, marker, offset = listing.page(req)
-    return volumes.Query(
-        # A name that is no attribute is kept: no snapshot has it, so the list is empty.
-        filters={_FILTERS.get(name, f'?{name}'): value
-                 for name, value in listing.filters(req, 'snapshot').items()},
-        sort=listing.sort(req, ATTRIBUTES),
-        limit=limit,
-        marker=marker,
-        offset=offset,
-        all_projects=listing.all_projects(req),
-        with_count=listing.wants_count(req),
-    )
+    return volumes.Query(**listing.query(req, 'snapshot', _FILTERS, ATTRIBUTES))
 
 
 @validation.query(shapes.ANY_QUERY)

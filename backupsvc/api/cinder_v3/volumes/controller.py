@@ -50,22 +50,10 @@ def list_volume_details(req):
 
 
 def _query(req) -> volumes.Query:
-    limit, marker, offset = listing.page(req)
-    filters = {}
-    for name, value in listing.filters(req, 'volume').items():
-        # A name that is no attribute is kept: no volume has it, so the list is empty.
-        filters[_FILTERS.get(name, f'?{name}')] = value
-    if 'bootable' in filters:
-        filters['bootable'] = _flag('bootable', filters['bootable'])
-    return volumes.Query(
-        filters=filters,
-        sort=listing.sort(req, ATTRIBUTES),
-        limit=limit,
-        marker=marker,
-        offset=offset,
-        all_projects=listing.all_projects(req),
-        with_count=listing.wants_count(req),
-    )
+    query = listing.query(req, 'volume', _FILTERS, ATTRIBUTES)
+    if 'bootable' in query['filters']:
+        query['filters']['bootable'] = _flag('bootable', query['filters']['bootable'])
+    return volumes.Query(**query)
 
 
 def _flag(name: str, text: str) -> bool:

@@ -9,7 +9,7 @@ from oslo_config import cfg
 
 from backupsvc import exception
 from backupsvc.context import RequestContext
-from backupsvc.drivers.repository.base import RepositoryDriver, escape_name
+from backupsvc.drivers.repository.base import RepositoryDriver, escape_name, refusals
 from backupsvc.drivers.repository.posix import opts
 from backupsvc.drivers.repository.posix.store import PosixStore
 from backupsvc.engine import errors
@@ -38,17 +38,16 @@ class PosixRepositoryDriver(RepositoryDriver):
     def open_store(self, context: RequestContext, project_id: str, container: str, *,
                    create: bool = False) -> PosixStore:
         path = self._path(project_id, container)
-        try:
-            if create:
-                PosixStore.create_root(self._base, os.path.relpath(path, self._base))
-            return PosixStore(path)
-        except errors.ObjectNotFound as error:
-            if not os.path.isdir(self._base):
-                raise exception.DriverFailed(
-                    reason=f'the repository directory {self._base} does not exist') from error
-            raise exception.NotFound(f'Container {container} does not exist.') from error
-        except errors.StoreError as error:
-            raise exception.DriverFailed(reason=f'container {container}: {error}') from error
+        with refusals(f'container {container}'):
+            try:
+                if create:
+                    PosixStore.create_root(self._base, os.path.relpath(path, self._base))
+                return PosixStore(path)
+            except errors.ObjectNotFound as error:
+                if not os.path.isdir(self._base):
+                    raise exception.DriverFailed(
+                        reason=f'the repository directory {self._base} does not exist') from error
+                raise exception.NotFound(f'Container {container} does not exist.') from error
 
     def container_exists(self, context: RequestContext, project_id: str, container: str) -> bool:
         return os.path.isdir(self._path(project_id, container))

@@ -10,7 +10,7 @@ from oslo_config import cfg
 
 from backupsvc import exception
 from backupsvc.context import RequestContext
-from backupsvc.drivers.repository.base import RepositoryDriver, escape_name
+from backupsvc.drivers.repository.base import RepositoryDriver, escape_name, refusals
 from backupsvc.drivers.repository.s3 import opts
 from backupsvc.engine import errors
 
@@ -50,22 +50,18 @@ class S3RepositoryDriver(RepositoryDriver):
                    create: bool = False) -> 'S3Store':
         from backupsvc.drivers.repository.s3 import store as s3_store
         store = self._store(project_id, container)
-        try:
+        with refusals(f'container {container}'):
             if create:
                 s3_store.ensure_bucket(self._client, self._bucket(project_id), create=True)
                 if not store.is_marked():
                     store.mark_container()
             elif not store.is_marked():
                 raise exception.NotFound(f'Container {container} does not exist.')
-        except errors.StoreError as error:
-            raise exception.DriverFailed(reason=f'container {container}: {error}') from error
         return store
 
     def container_exists(self, context: RequestContext, project_id: str, container: str) -> bool:
-        try:
+        with refusals(f'container {container}'):
             return self._store(project_id, container).is_marked()
-        except errors.StoreError as error:
-            raise exception.DriverFailed(reason=f'container {container}: {error}') from error
 
     def list_containers(self, context: RequestContext, project_id: str) -> list[str]:
         from backupsvc.drivers.repository.s3 import store as s3_store

@@ -10,7 +10,7 @@ from oslo_config import cfg
 
 from backupsvc import clients, exception
 from backupsvc.context import RequestContext
-from backupsvc.drivers.repository.base import RepositoryDriver, escape_name
+from backupsvc.drivers.repository.base import RepositoryDriver, escape_name, refusals
 from backupsvc.drivers.repository.swift import opts
 from backupsvc.engine import errors
 
@@ -53,20 +53,16 @@ class SwiftRepositoryDriver(RepositoryDriver):
     def open_store(self, context: RequestContext, project_id: str, container: str, *,
                    create: bool = False) -> 'SwiftStore':
         store = self._store(project_id, container)
-        try:
+        with refusals(f'container {container}'):
             if create:
                 store.create_container()
             elif not store.container_exists():
                 raise exception.NotFound(f'Container {container} does not exist.')
-        except errors.StoreError as error:
-            raise exception.DriverFailed(reason=f'container {container}: {error}') from error
         return store
 
     def container_exists(self, context: RequestContext, project_id: str, container: str) -> bool:
-        try:
+        with refusals(f'container {container}'):
             return self._store(project_id, container).container_exists()
-        except errors.StoreError as error:
-            raise exception.DriverFailed(reason=f'container {container}: {error}') from error
 
     def list_containers(self, context: RequestContext, project_id: str) -> list[str]:
         prefix = '' if self._in_tenant_account else self._base_name(project_id)

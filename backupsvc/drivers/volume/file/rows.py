@@ -4,6 +4,7 @@
 import sqlite3
 import typing
 from datetime import datetime
+from typing import Any
 
 from backupsvc.context import RequestContext
 from backupsvc.drivers.base import Hold, Snapshot, Volume
@@ -20,15 +21,7 @@ def scope(context: RequestContext) -> str | None:
 def to_volume(row: sqlite3.Row) -> Volume:
     """Return a row of ``volumes`` as a value."""
     return Volume(
-        id=row['id'],
-        project_id=row['project_id'],
-        user_id=row['user_id'],
-        name=row['name'],
-        description=row['description'],
-        status=row['status'],
-        size_gb=row['size_gb'],
-        created_at=to_time(row['created_at']),
-        updated_at=catalogue.parse_time(row['updated_at']),
+        **_shared(row),
         availability_zone=row['availability_zone'],
         volume_type=row['volume_type'],
         bootable=bool(row['bootable']),
@@ -37,7 +30,6 @@ def to_volume(row: sqlite3.Row) -> Volume:
         source_volid=row['source_volid'],
         host=row['host'],
         previous_status=row['previous_status'],
-        metadata=catalogue.loads(row['metadata']),
         image_metadata=catalogue.loads(row['image_metadata']),
         attachments=tuple(catalogue.loads(row['attachments'])),
     )
@@ -45,19 +37,18 @@ def to_volume(row: sqlite3.Row) -> Volume:
 
 def to_snapshot(row: sqlite3.Row) -> Snapshot:
     """Return a row of ``snapshots`` as a value."""
-    return Snapshot(
-        id=row['id'],
-        volume_id=row['volume_id'],
-        project_id=row['project_id'],
-        user_id=row['user_id'],
-        name=row['name'],
-        description=row['description'],
-        status=row['status'],
-        size_gb=row['size_gb'],
-        created_at=to_time(row['created_at']),
-        updated_at=catalogue.parse_time(row['updated_at']),
-        metadata=catalogue.loads(row['metadata']),
-    )
+    return Snapshot(**_shared(row), volume_id=row['volume_id'])
+
+
+def _shared(row: sqlite3.Row) -> dict[str, Any]:
+    """Return what volumes and snapshots have in common."""
+    names = ('id', 'project_id', 'user_id', 'name', 'description', 'status', 'size_gb')
+    return {
+        **{name: row[name] for name in names},
+        'created_at': to_time(row['created_at']),
+        'updated_at': catalogue.parse_time(row['updated_at']),
+        'metadata': catalogue.loads(row['metadata']),
+    }
 
 
 def to_hold(table: str, row: sqlite3.Row) -> Hold:
