@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +144,7 @@ def _init(args: argparse.Namespace) -> int:
 
 def _archive(args: argparse.Namespace) -> int:
     from backupsvc.engine.source import RawFileSource
-    backup_id = args.id or str(uuid.uuid4())
+    backup_id = args.id or _new_id()
     facts = {'name': args.name or os.path.basename(args.source),
              'path': os.path.abspath(args.source)}
     parent = None if args.parent in (None, '-') else args.parent
@@ -158,6 +157,11 @@ def _archive(args: argparse.Namespace) -> int:
            f'{_size(result.bytes_new)} new, {_size(result.bytes_stored)} stored '
            f'in {result.seconds:.1f} s')
     return 0
+
+
+def _new_id() -> str:
+    import uuid
+    return str(uuid.uuid4())
 
 
 def _restore(args: argparse.Namespace) -> int:

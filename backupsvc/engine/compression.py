@@ -17,16 +17,21 @@ class Encoder:
     """Compresses frames as one of ``CHOICES`` says."""
 
     def __init__(self, choice: str):
-        self._codec, self._compress = _compressor(choice)
+        self._choice = choice
+        self._compressor: tuple[int, Callable[[memoryview], bytes] | None] | None = None
 
     def encode(self, plain: memoryview) -> tuple[int, Any]:
         """Return (codec, encoded bytes); the bytes are ``plain`` itself where that is best."""
-        if self._compress is None:
+        if self._compressor is None:
+            # Not before: an archive of what did not change does not even import one.
+            self._compressor = _compressor(self._choice)
+        codec, compress = self._compressor
+        if compress is None:
             return RAW, plain
-        encoded = self._compress(plain)
+        encoded = compress(plain)
         if len(encoded) > len(plain) * WORTHWHILE:
             return RAW, plain
-        return self._codec, encoded
+        return codec, encoded
 
 
 class Decoder:

@@ -14,7 +14,6 @@ import logging
 import os
 import threading
 import time
-import uuid
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +107,7 @@ class Repository:
         :param workers: see ``open``
         :raises RepositoryExists: the store holds one
         """
+        import uuid
         parameters = parameters or Parameters()
         master = os.urandom(KEY_BYTES)
         config: dict[str, Any] = {

@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -143,7 +142,7 @@ class FileKeyring:
     def _write_temporary(self) -> str:
         keys = {reference: base64.b64encode(key).decode() for reference, key in self._keys.items()}
         content = json.dumps({'current': self._current, 'keys': keys}, indent=2).encode() + b'\n'
-        path = f'{self._path}.{secrets.token_hex(8)}'
+        path = f'{self._path}.{os.urandom(8).hex()}'
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, 'wb') as file:
             file.write(content)
@@ -346,7 +345,7 @@ def _managed_key(conf: Any) -> ManagedKey:
 
 def seal(wrapping_key: bytes, key: bytes, context: bytes) -> bytes:
     """Return ``key`` sealed by ``wrapping_key``, bound to ``context``."""
-    nonce = secrets.token_bytes(_NONCE_SIZE)
+    nonce = os.urandom(_NONCE_SIZE)
     return nonce + AESGCM(wrapping_key).encrypt(nonce, key, context)
 
 
@@ -362,7 +361,7 @@ def unseal(wrapping_key: bytes, reference: str, wrapped: bytes, context: bytes) 
 
 
 def _new_key() -> tuple[str, bytes]:
-    return FILE_PREFIX + secrets.token_hex(8), secrets.token_bytes(KEY_SIZE)
+    return FILE_PREFIX + os.urandom(8).hex(), os.urandom(KEY_SIZE)
 
 
 def _parse(content: bytes) -> tuple[str, dict[str, bytes]]:
