@@ -2,18 +2,14 @@
 """``backupsvc-manage keys``: which keys wrap the repositories' master keys, and changing them."""
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from backupsvc import cmd
 
 if TYPE_CHECKING:
-    from backupsvc.engine.repository import Repository
     from backupsvc.manager.keyring import Keyring
-    from backupsvc.objects.repository import Repository as Record
 
 
 def add_parser(subparsers: Any) -> None:
@@ -53,25 +49,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(context: Any, ring: 'Keyring', args: argparse.Namespace) -> int:
-    rows, failed = [], 0
-    for record in _records(context):
-        row = {'id': record.id, 'driver': record.driver, 'project_id': record.project_id,
-               'container': record.container, 'key': None, 'problem': None}
-        try:
-            with _opened(context, record) as repository:
-                row['key'] = repository and repository.key_reference
-        except _Unreadable as error:
-            row['problem'] = str(error)
-            failed += 1
-        rows.append(row)
+    from backupsvc.manager import rotation
+    found = list(rotation.show(context))
     if args.json:
-        print(json.dumps({'current': ring.current, 'repositories': rows}))
+        print(json.dumps({'current': ring.current, 'repositories': [
+            {'id': each.record.id, 'driver': each.record.driver,
+             'project_id': each.record.project_id, 'container': each.record.container,
+             'key': each.key, 'problem': each.problem} for each in found]}))
     else:
         print(f'current: {ring.current or "none is configured"}')
-        for row in rows:
-            print(f'{row["driver"]}  {row["project_id"]}  {row["container"]}  '
-                  f'{row["problem"] or row["key"] or "the repository is gone"}')
-    return int(failed > 0)
+        for each in found:
+            print(f'{each.name}  {each.problem or each.key or "the repository is gone"}')
+    return int(any(each.problem for each in found))
 
 
 def _rotate(context: Any, ring: 'Keyring', args: argparse.Namespace) -> int:
@@ -86,14 +75,16 @@ def _rotate(context: Any, ring: 'Keyring', args: argparse.Namespace) -> int:
 
 
 def _rewrap(context: Any, ring: 'Keyring', args: argparse.Namespace) -> int:
+    from backupsvc.manager import rotation
     counts = {'rewrapped': 0, 'right already': 0, 'gone': 0}
     failed = 0
-    for record in _records(context):
-        try:
-            counts[_rewrap_one(context, ring, record)] += 1
-        except _Unreadable as error:
+    for each in rotation.rewrap(context, ring):
+        if each.problem:
             failed += 1
-            _complain(f'{record.driver} {record.project_id} {record.container}: {error}')
+            _complain(f'{each.name}: {each.problem}')
+        else:
+            counts['rewrapped' if each.was_rewrapped else 'right already' if each.key
+                   else 'gone'] += 1
     print(f'{ring.current}: ' + ', '.join(f'{count} {what}' for what, count in counts.items()))
     if failed:
         return _complain(f'{failed} repositories were not rewrapped; next: mend what is said '
@@ -101,59 +92,11 @@ def _rewrap(context: Any, ring: 'Keyring', args: argparse.Namespace) -> int:
     return 0
 
 
-def _rewrap_one(context: Any, ring: 'Keyring', record: 'Record') -> str:
-    with _opened(context, record) as repository:
-        if repository is None:
-            return 'gone'
-        if repository.key_reference == ring.current:
-            return 'right already'
-        repository.rewrap(ring)
-    with _opened(context, record):  # proves that the new key opens it
-        return 'rewrapped'
-
-
 def _remove(context: Any, ring: 'Keyring', args: argparse.Namespace) -> int:
-    for record in _records(context):
-        name = f'the repository {record.driver} {record.project_id} {record.container}'
-        try:
-            with _opened(context, record) as repository:
-                if repository is not None and repository.key_reference == args.reference:
-                    return _complain(f'{args.reference} wraps {name}; next: backupsvc-manage keys '
-                                     'rewrap')
-        except _Unreadable as error:
-            return _complain(f'{name} cannot be asked for its key: {error}')
-    ring.remove(args.reference)
+    from backupsvc.manager import rotation
+    rotation.remove(context, ring, args.reference)
     print(f'{args.reference} is gone')
     return 0
-
-
-class _Unreadable(Exception):
-    """A repository cannot be opened now."""
-
-
-def _records(context: Any) -> list['Record']:
-    from backupsvc.objects.repository import RepositoryList
-    return list(RepositoryList.get_all(context))
-
-
-@contextlib.contextmanager
-def _opened(context: Any, record: 'Record') -> Iterator['Repository | None']:
-    """Open the repository of a record; None where there is none (any more).
-
-    :raises _Unreadable: it cannot be opened, or what is done with it fails
-    """
-    from backupsvc import exception
-    from backupsvc.engine import errors
-    from backupsvc.manager import repositories
-    try:
-        with contextlib.closing(repositories.open_repository(
-                context, record.project_id, record.container,
-                driver=record.driver)) as repository:
-            yield repository
-    except (exception.NotFound, errors.RepositoryNotFound):
-        yield None
-    except (exception.BackupsvcError, errors.EngineError) as error:
-        raise _Unreadable(str(error)) from error
 
 
 def _complain(text: str) -> int:
