@@ -14,6 +14,7 @@ import pathlib
 import random
 import threading
 import time
+from collections.abc import Callable
 
 from backupsvc import context as request_context
 from backupsvc import states
@@ -40,9 +41,6 @@ volumes = -1
 gigabytes = -1
 """
 _BLOCK = 64 * 1024
-
-#: Kinds of task of which a campaign carries out at least one.
-_KINDS = {states.TASK_CREATE, states.TASK_RESTORE, states.TASK_DELETE, states.TASK_PRUNE}
 
 
 @dataclasses.dataclass
@@ -81,6 +79,10 @@ class Campaign:
     :param services: role → process; the one that has the movers is called ``manager``
     :param seed: of the choices; the moments depend on the machine as well
     """
+
+    #: Kinds of task of which a campaign carries out at least one.
+    KINDS = frozenset({
+        states.TASK_CREATE, states.TASK_RESTORE, states.TASK_DELETE, states.TASK_PRUNE})
 
     def __init__(self, client: processes.Client, services: dict[str, processes.Process],
                  seed: int, volumes: int = 3, data_mib: int = 16):
@@ -200,7 +202,8 @@ class Campaign:
         user.start()
         try:
             while user.is_alive() and (
-                    sum(self.tally.kills.values()) < kills or self.tally.done.keys() < _KINDS):
+                    sum(self.tally.kills.values()) < kills
+                    or not self.tally.done.keys() >= self.KINDS):
                 self._pause()
                 self._kill_one()
                 self._count_done()
@@ -211,10 +214,14 @@ class Campaign:
             raise self._trouble
         return self.tally
 
+    def _asks(self) -> list[Callable[[], None]]:
+        """Return what the user asks for, as often as it is to be."""
+        return [self.create] * 4 + [self.restore] * 3 + [self.delete] * 2 + [self.force_delete]
+
     def _use(self, over: threading.Event) -> None:
         """Ask for one thing after the other; a request may be in flight when its server dies."""
         chooser = random.Random(self.random.random())
-        asks = [self.create] * 4 + [self.restore] * 3 + [self.delete] * 2 + [self.force_delete]
+        asks = self._asks()
         try:
             while not over.wait(chooser.uniform(0, self._span_s / 4)):
                 chooser.choice(asks)()

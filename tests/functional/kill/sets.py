@@ -36,6 +36,10 @@ log_size_kb = 128
 class SetCampaign(Campaign):
     """One campaign; the arguments are those of ``Campaign``."""
 
+    KINDS = frozenset({
+        states.TASK_CREATE, states.TASK_CREATE_SET, states.TASK_DELETE_SET, states.TASK_SNAPSHOT,
+        states.TASK_DELETE_SNAPSHOT, states.TASK_ROLLBACK})
+
     def __init__(self, client: processes.Client, services: dict[str, processes.Process],
                  seed: int):
         self.user = deployment.user_context()
@@ -124,23 +128,22 @@ class SetCampaign(Campaign):
                            {'rollback': {'snapshot_id': self.base}})
         self._is_wanted = self._is_wanted or answer is not None
 
-    def run(self, kills: int):
-        """Ask and kill until so many processes are dead."""
-        asks = ([self.create] * 5 + [self.roll_back] * 3 + [self.delete] * 2
+    def _asks(self):
+        return ([self.create] * 5 + [self.roll_back] * 3 + [self.delete] * 2
                 + [self.snapshot] * 2 + [self.delete_snapshot, self.force_delete])
-        while sum(self.tally.kills.values()) < kills:
-            for ask in self.random.choices(asks, k=self.random.randint(2, 4)):
-                ask()
-            if self.random.random() < 0.5:
-                time.sleep(self.random.uniform(0, 0.3))  # while instances stand still
-            else:
-                self._pause()
-            self._kill_one()
-        return self.tally
 
-    def _roles(self) -> list[str]:
-        """Half of the kills are of the manager: what stands still meanwhile is its doing."""
-        return ['mover', *self.services]
+    def _pause(self) -> None:
+        """Let a random time pass: now and then a short one, while instances stand still, or until
+        some work has come to its end.
+        """
+        chance = self.random.random()
+        if chance < 0.3:
+            time.sleep(self.random.uniform(0, 0.3))
+        elif chance < 0.6:
+            before, deadline = self._count_done(), time.monotonic() + 30
+            eventually(lambda: self._count_done() > before or time.monotonic() > deadline, 60)
+        else:
+            super()._pause()
 
     # Judging -------------------------------------------------------------------------------------
 
