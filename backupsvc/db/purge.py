@@ -22,7 +22,8 @@ def purge(context: Any, before: datetime.datetime, batch: int = 1000) -> dict[st
 
     Gone are backups that were deleted before that time with their metadata, pairs of metadata that
     were, sets that were with all that belongs to them, database instances that were, tasks that
-    ended before it, and messages that expired before it. May be stopped at any point and run again.
+    ended before it, and messages that expired before it. May be stopped at any point and run
+    again.
 
     :returns: table → rows removed
     """

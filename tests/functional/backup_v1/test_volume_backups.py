@@ -265,7 +265,8 @@ def test_bad_queries_are_400(member, fault, query):
     assert fault(member.get(f'{PATH}?{query}'))[0] == 400
 
 
-@pytest.mark.parametrize('marker', ['x', '..', '', str(uuid.uuid4()), 'x' * 5000, '%F0%9F%92%BE'])
+@pytest.mark.parametrize('marker', [
+    'x', '..', '', '6f519a48-3183-46cf-a32f-000000000001', 'x' * 5000, '%F0%9F%92%BE'])
 def test_unknown_markers_are_404(member, fault, marker):
     assert fault(member.get(f'{PATH}?marker={marker}'))[0] == 404
 

@@ -53,6 +53,18 @@ def docstring_lines(tree):
     return [] if not tree.body or ast.get_docstring(tree) else [1]
 
 
+#: A call that is another value in each process.
+RANDOM = re.compile(r'(?:str\()?(?:uuid\.uuid|uuidutils\.generate|random\.|secrets\.|os\.urandom)')
+
+
+def random_lines(tree):
+    """Random values that would name a test: items of lists in constants and decorators."""
+    at_import = [node for statement in tree.body for node in (
+        statement.decorator_list if hasattr(statement, 'decorator_list') else [statement])]
+    return [item.lineno for node in at_import for inner in ast.walk(node)
+            if isinstance(inner, ast.List | ast.Tuple) for item in inner.elts
+            if isinstance(item, ast.Call) and RANDOM.match(ast.unparse(item))]
+
 CASES = [
     pytest.param(eventlet_lines, ('backupsvc', 'alembic'),
                  'from eventlet import patcher', id='B302 no eventlet'),
@@ -67,6 +79,8 @@ CASES = [
                  'import time\ntime.sleep(1)', id='B306 no sleep in a use case'),
     pytest.param(docstring_lines, ('backupsvc',),
                  'import os', id='B311 a docstring in every module'),
+    pytest.param(random_lines, ('tests',), '@mark([str(uuid.uuid4())])\ndef test(): pass',
+                 id='B316 no random name of a test'),
 ]
 
 
