@@ -71,10 +71,11 @@ def create(context: RequestContext, new: NewInstanceBackup) -> InstanceBackup:
     :raises PolicyNotAuthorized: the caller may not back it up
     :raises InvalidInstance: its status does not allow it, or it has no volumes
     :raises InvalidVolume: something is being done with one of its volumes
-    :raises OverQuota: of number or size; all members have to fit
+    :raises OverQuota: of number or size; all members have to fit; or of metadata
     :raises ServiceNotFound: no manager is alive that could make it
     """
     instance, volumes = sets.find(context, policies.CREATE, new.instance_id)
+    quota.check_metadata(new.metadata)
     limits = quota.check(context, {
         'backups': len(volumes), 'backup_gigabytes': sum(each.size_gb for each in volumes)})
     host = sets.host_of([instance], volumes)
@@ -198,9 +199,11 @@ def update(
 
     :param changes: ``name`` and ``description``, those that are to change
     :raises InstanceBackupNotFound: there is none, for this caller
+    :raises MetadataLimitExceeded: there are too many pairs
     """
     record = BackupSet.get_by_id(context, set_id)
     context.authorize(policies.UPDATE, record)
+    quota.check_metadata(metadata or {})
     record.change(changes, metadata)
     return _whole(context, record)
 

@@ -18,6 +18,7 @@ from backupsvc.objects import quota
 from backupsvc.objects.instance_snapshot import InstanceSnapshot as Record
 from backupsvc.objects.instance_snapshot import SnapshotMember
 from backupsvc.orchestration import backups, placement, sets, volumes
+from backupsvc.orchestration import quota as backup_quota
 from backupsvc.policies import instance_snapshots as policies
 
 #: Statuses of the driver's snapshots that do not stand in the way of the deletion.
@@ -56,10 +57,11 @@ def create(context: RequestContext, new: NewInstanceSnapshot) -> InstanceSnapsho
     :raises PolicyNotAuthorized: the caller may not do this with it
     :raises InvalidInstance: its status does not allow it, or it has no volumes
     :raises InvalidVolume: something is being done with one of its volumes
-    :raises OverQuota: all snapshots have to fit
+    :raises OverQuota: all snapshots have to fit; or of metadata
     :raises ServiceNotFound: no manager is alive that could take it
     """
     instance, found = sets.find(context, policies.CREATE, new.instance_id)
+    backup_quota.check_metadata(new.metadata)
     _check_quota(context, found)
     host = sets.host_of([instance], found)
     service = placement.pick(None, host)
