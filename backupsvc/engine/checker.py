@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 
 from blake3 import blake3
 
-from backupsvc.engine import errors, manifest, maps, pack, packer, restorer
+from backupsvc.engine import buffers, errors, manifest, maps, pack, packer, restorer
 from backupsvc.engine.index import Index
 from backupsvc.engine.keys import Keys
 from backupsvc.engine.manifest import ManifestInfo
@@ -174,16 +174,16 @@ class Checker:
 
         def work() -> None:
             reader = pack.FrameReader(self._keys, self._parameters.largest_frame)
-            buffer = bytearray(packer.buffer_bytes(self._parameters.pack_size,
-                                                   self._parameters.largest_frame))
+            buffer = buffers.make(packer.buffer_bytes(self._parameters.pack_size,
+                                                      self._parameters.largest_frame))
             while not stopped.is_set():
                 try:
                     pack_id, size = queue.popleft()
                 except IndexError:
                     return
                 if size > len(buffer):
-                    buffer = bytearray(size)
-                fault = self._prove_pack(reader, pack_id, memoryview(buffer)[:size], stopped)
+                    buffer = buffers.make(size)
+                fault = self._prove_pack(reader, pack_id, buffer[:size], stopped)
                 with lock:
                     if fault is not None:
                         self._faults[pack_id] = fault

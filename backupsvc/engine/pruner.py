@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from backupsvc.engine import (
     archiver,
+    buffers,
     documents,
     errors,
     index,
@@ -551,7 +552,7 @@ class _Copier:
         self._packers = {
             pack.BLOCKS: packer.Packer(writer, keys, parameters.pack_size),
             pack.PAGE: packer.Packer(writer, keys, parameters.pack_size)}
-        self._buffer = bytearray()
+        self._buffer = memoryview(b'')
 
     def copy(self, pack_id: bytes, size_bytes: int, live: dict[int, set[int]]) -> None:
         """Copy the blobs at the given numbers of the frames at the given offsets.
@@ -559,8 +560,8 @@ class _Copier:
         :raises Corrupt: the pack is damaged
         """
         if size_bytes > len(self._buffer):
-            self._buffer = bytearray(size_bytes)
-        data = memoryview(self._buffer)[:size_bytes]
+            self._buffer = buffers.make(size_bytes)
+        data = self._buffer[:size_bytes]
         if self._store.read_into(pack.pack_key(pack_id), 0, data) != size_bytes:
             key = pack.pack_key(pack_id)
             raise errors.Corrupt(f'object {key} is cut short', key)

@@ -3,7 +3,7 @@
 
 import dataclasses
 
-from backupsvc.engine import errors, pack, segments, sessions
+from backupsvc.engine import buffers, errors, pack, segments, sessions
 from backupsvc.engine.keys import Keys
 from backupsvc.engine.progress import Progress, Reporter
 from backupsvc.engine.segments import SegmentCache
@@ -78,6 +78,6 @@ def _frames_of(store: Store, keys: Keys, pack_id: bytes, size_bytes: int,
         return []
     except errors.Corrupt:
         report.packs_damaged += 1
-    buffer = memoryview(bytearray(size_bytes))
+    buffer = buffers.make(size_bytes)
     count = store.read_into(pack.pack_key(pack_id), 0, buffer)
     return list(pack.parse_frames(keys, pack_id, buffer[:count]))
