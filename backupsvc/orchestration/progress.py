@@ -47,7 +47,7 @@ class Progress:
 def of(context: RequestContext, backups: Collection[Backup]) -> Mapping[str, Progress]:
     """Return the progress of those of some backups that something is being done with, by id.
 
-    Where several operations wait for one backup, it is that of the one that runs, or of the first.
+    Where there are several it is that of the oldest: nobody works on a later one before that.
 
     :param backups: that the caller may see
     """
@@ -58,9 +58,7 @@ def of(context: RequestContext, backups: Collection[Backup]) -> Mapping[str, Pro
         'resource_id': [backup.id for backup in backups], 'state': states.TASK_LIVE})
     found: dict[str, Task] = {}
     for task in tasks:
-        first = found.setdefault(task.resource_id, task)
-        if task.state == states.RUNNING and first.state != states.RUNNING:
-            found[task.resource_id] = task
+        found.setdefault(task.resource_id, task)
     return {backup_id: Progress.of_task(task, now) for backup_id, task in found.items()}
 
 

@@ -40,8 +40,6 @@ class Dispatcher:
         forward.checked_segments(req, path)
         environ = {key: value for key, value in req.environ.items() if key not in _OUTER}
         environ['PATH_INFO'] = (self._prefix + path).encode().decode('latin-1')
-        if req.is_body_seekable:
-            req.body_file_raw.seek(0)
         answer = Request(environ).get_response(req.root)
         if self._own_prefix is not None:
             links = forward.Links(

@@ -135,6 +135,18 @@ def test_the_quota_counts_all_members(service, member, fault):
     assert listed(member) == []
 
 
+def test_too_many_pairs_of_metadata_are_413(service, member, ready, fault):
+    service.override('max_metadata_items', 2, 'api')
+    pairs = {'a': '1', 'b': '2'}
+    backup_id = ready(metadata=pairs)
+    more = {**pairs, 'c': '3'}
+    body = {'backup': {'instance_id': service.instance().id, 'metadata': more}}
+    assert fault(member.post(PATH, body))[0] == 413
+    path = f'{PATH}/{backup_id}/action'
+    assert fault(member.post(path, {'update': {'metadata': more}}))[0] == 413
+    assert show(member, backup_id)['metadata'] == pairs
+
+
 def test_the_instance_must_be_there(service, member, fault):
     for instance_id in (str(uuid.uuid4()), service.instance(project=OTHER_PROJECT).id):
         assert fault(member.post(PATH, {'backup': {'instance_id': instance_id}})) == (

@@ -84,6 +84,9 @@ def test_what_stands_in_the_way(service, member, fault):
         (service.instance(project=OTHER_PROJECT).id, 404),
     ):
         assert fault(member.post(PATH, {'snapshot': {'instance_id': instance_id}}))[0] == status
+    service.override('max_metadata_items', 1, 'api')
+    body = {'snapshot': {'instance_id': service.instance().id, 'metadata': {'a': '', 'b': ''}}}
+    assert fault(member.post(PATH, body))[0] == 413
     service.override('snapshots', 1, 'quota')
     assert fault(member.post(
         PATH, {'snapshot': {'instance_id': service.instance().id}}))[0] == 413

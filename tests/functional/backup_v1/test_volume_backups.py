@@ -145,6 +145,18 @@ def test_over_quota_is_413(service, member, fault):
     assert (status, message) == (413, 'Maximum number of backups allowed (1) exceeded')
 
 
+def test_too_many_pairs_of_metadata_are_413(service, member, fault):
+    service.override('max_metadata_items', 2, 'api')
+    pairs = {'a': '1', 'b': '2'}
+    backup_id = create(member, service.volume(), metadata=pairs)
+    more = {**pairs, 'c': '3'}
+    body = {'backup': {'volume_id': service.volume().id, 'metadata': more}}
+    assert fault(member.post(PATH, body))[0] == 413
+    path = f'{PATH}/{backup_id}/action'
+    assert fault(member.post(path, {'update': {'metadata': more}}))[0] == 413
+    assert show(member, backup_id)['metadata'] == pairs
+
+
 # -- show
 
 
@@ -220,6 +232,18 @@ def test_lists_are_newest_first_and_whole(service, member):
     assert listed(member) == made[::-1]
     [first, *_] = member.get(PATH).json['backups']
     assert first == show(member, made[-1])
+
+
+def test_backups_of_databases_are_not_those_of_volumes(service, member, fault):
+    backup = service.record(kind='database')
+    assert listed(member) == []
+    path = f'{PATH}/{backup.id}'
+    for answer in (
+        member.get(path), member.delete(path),
+        member.post(f'{path}/action', {'update': {'name': 'n'}}),
+        member.post('/volume', {'volume': {'backup_id': backup.id}}),
+    ):
+        assert fault(answer)[0] == 404
 
 
 def test_pages_follow_each_other(service, member):
