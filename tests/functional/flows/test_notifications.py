@@ -5,7 +5,7 @@ import pytest
 from oslo_messaging.notify import _impl_test as bus
 
 from backupsvc import rpc
-from backupsvc.orchestration import backups
+from backupsvc.orchestration import backups, instance_backups, instance_snapshots
 from tests.fixtures.deployment import eventually
 from tests.functional.flows.conftest import MIB, Frozen, noise
 
@@ -78,6 +78,30 @@ def test_failure_is_told_as_an_error_with_its_reason(rig, sent):
     assert priority == 'ERROR'
     assert end['payload']['status'] == 'error'
     assert end['payload']['fail_reason'] == rig.settled(backup.id).fail_reason
+
+
+def test_sets_and_rollbacks_tell_start_and_end(make_machines, sent):
+    machines = make_machines(extra=TEST_DRIVER, max_attempts=1)
+    instance = machines.make(volumes=1, is_started=False)
+    volume_id, = machines.volume_ids(instance)
+    record = machines.backed_up(instance, name='nightly')
+    snapshot = machines.taken(instance)
+    machines.roll_back(volume_id, snapshot.members[0].snapshot_id)
+    instance_backups.delete(machines.rig.user, record.id)
+    instance_snapshots.delete(machines.rig.user, snapshot.id)
+    ends = [wait_for(sent, f'{what}.end') for what in (
+        'instance_backup.create', 'instance_snapshot.create', 'volume.rollback',
+        'instance_backup.delete', 'instance_snapshot.delete')]
+    told = types(sent)
+    for (priority, message), in ends:
+        start = message['event_type'].removesuffix('end') + 'start'
+        assert (priority, told.count(start)) == ('INFO', 1)
+        assert told.index(start) < told.index(message['event_type'])
+    payload = ends[0][0][1]['payload']
+    assert (payload['id'], payload['instance_id'], payload['display_name'],
+            payload['status']) == (record.id, instance.id, 'nightly', 'available')
+    assert ends[2][0][1]['payload']['volume_id'] == volume_id
+    assert told.count('backup.create.end') == 1  # of its member
 
 
 def test_no_secret_is_sent(rig, sent):

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule of backups and messages, for every persona, by its default."""
+"""Every rule of backups, sets, rollbacks and messages, for every persona, by its default."""
 
 import itertools
 
 import pytest
 
 from backupsvc import context, policies, policy
-from backupsvc.policies import backups, base, messages
+from backupsvc.policies import (
+    backups,
+    base,
+    instance_backups,
+    instance_snapshots,
+    messages,
+    rollbacks,
+)
 from tests.fixtures import dialect
 
 ADMIN, MEMBER, READER = {'admin'}, {'admin', 'member'}, {'admin', 'member', 'reader'}
@@ -27,6 +34,18 @@ EXPECTED = {
     'backup:create_backup_metadata': MEMBER,
     'backup:update_backup_metadata': MEMBER,
     'backup:delete_backup_metadata': MEMBER,
+    'instance_backup:get_all': READER,
+    'instance_backup:get': READER,
+    'instance_backup:create': MEMBER,
+    'instance_backup:update': MEMBER,
+    'instance_backup:delete': MEMBER,
+    'instance_backup:force_delete': ADMIN,
+    'instance_snapshot:get_all': READER,
+    'instance_snapshot:get': READER,
+    'instance_snapshot:create': MEMBER,
+    'instance_snapshot:delete': MEMBER,
+    'instance_snapshot:force_delete': ADMIN,
+    'volume:rollback': MEMBER,
     'message:get_all': READER,
     'message:get': READER,
     'message:delete': MEMBER,
@@ -53,7 +72,9 @@ def _caller(persona, project='p'):
 
 
 def test_every_rule_is_expected_here():
-    rules = {rule.name for rule in backups.list_rules() + messages.list_rules()}
+    rules = {rule.name for module in (
+        backups, instance_backups, instance_snapshots, messages, rollbacks)
+        for rule in module.list_rules()}
     assert rules == set(EXPECTED)
 
 
