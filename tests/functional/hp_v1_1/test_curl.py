@@ -319,7 +319,8 @@ def test_tenants_are_apart(standalone, curl):
 
 
 @pytest.mark.parametrize('given', [
-    '..', '%2e%2e', '%2f', '..%2f..%2fetc', '%20', 'a%20b', '%C3%A9', '%00', '%ff', 'x' * 10240])
+    '..', '%2e%2e', '%2f', '..%2f..%2fetc', '%20', 'a%20b', '%C3%A9', '%00', '%ff', 'x' * 10240,
+], ids=lambda text: text[:16])
 def test_what_is_no_id_is_not_found(curl, given):
     for line in (SHOW, DELETE, RESTORE):
         answer = curl(line, given)
