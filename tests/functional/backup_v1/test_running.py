@@ -201,6 +201,17 @@ def test_volume_backups(running):
     assert running.send('DELETE', f'/v1/volume/backup/{backup_id}')[0] == 404
 
 
+def test_what_is_no_id_on_the_wire_is_404(running):
+    for text in ('..', '%2e%2e', '..%2f..%2fhealthcheck', '%2f', 'a%2Fb', '%5c', '%20', '%00',
+                 '%0d%0aX:%20y', '%F0%9F%92%BE', '%ff', 'x' * 10240, 'x' * 60_000):
+        for kind in ('volume/backup', 'instance/backup', 'instance/snapshot'):
+            status, body = running.send('GET', f'/v1/{kind}/{text}')
+            assert (status, list(body)) == (404, ['itemNotFound']), (kind, text[:20])
+            assert running.send('DELETE', f'/v1/{kind}/{text}')[0] == 404
+        status, body = running.send('POST', f'/v1/volume/{text}/action', {'os-extend': {}})
+        assert (status, list(body)) == (404, ['itemNotFound']), text[:20]
+
+
 def test_a_volume_is_rolled_back(running):
     before, after = [(0, os.urandom(MIB)), (900 * MIB, b'old')], (900 * MIB, os.urandom(2 * MIB))
     volume_id = running.volume(*before)
