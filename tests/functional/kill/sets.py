@@ -133,9 +133,11 @@ class SetCampaign(Campaign):
                 + [self.snapshot] * 2 + [self.delete_snapshot, self.force_delete])
 
     def _pause(self) -> None:
-        """Let a random time pass: now and then a short one, while instances stand still, or until
-        some work has come to its end.
+        """Let the user ask for something, and then a random time pass: now and then a short one,
+        while instances stand still, or until some work has come to its end.
         """
+        asked = sum(self.tally.asked.values())
+        eventually(lambda: sum(self.tally.asked.values()) > asked + 2 or self._trouble, 120)
         chance = self.random.random()
         if chance < 0.3:
             time.sleep(self.random.uniform(0, 0.3))
