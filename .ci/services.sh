@@ -29,6 +29,14 @@ start_mariadb() {
         "ALTER USER root@localhost IDENTIFIED VIA mysql_native_password USING PASSWORD('')"
 }
 
+install_database_programs() { # what database instances need beside the server
+    local wanted=()
+    command -v mariadb-backup >/dev/null || wanted+=(mariadb-backup)
+    command -v haproxy >/dev/null || wanted+=(haproxy)
+    command -v nft >/dev/null || wanted+=(nftables)
+    [ ${#wanted[@]} -eq 0 ] || apt_install "${wanted[@]}"
+}
+
 start_postgresql() {
     local new="" version
     if ! command -v pg_ctlcluster >/dev/null; then apt_install postgresql && new=1 || return; fi
@@ -57,6 +65,7 @@ start_redis() {
 start_services() {
     local PATH=$PATH:/usr/sbin:/sbin status=0
     listens 3306 || start_mariadb || status=1
+    install_database_programs || status=1
     listens 5432 || start_postgresql || status=1
     listens 5672 || start_rabbitmq || status=1
     listens 6379 || start_redis || status=1

@@ -234,7 +234,7 @@ class Accounts:
     def _execute(self, statement: str) -> None:
         self._cursor.execute(statement)
 
-    def _rows(self, statement: str, values: Sequence) -> list[tuple]:
+    def _rows(self, statement: str, values: Sequence | None) -> list[tuple]:
         self._cursor.execute(statement, values)
         return list(self._cursor.fetchall())
 
@@ -282,10 +282,9 @@ class Accounts:
         self._end_sessions(name, database)
 
     def _end_sessions(self, name: str, database: str | None = None) -> None:
-        for thread, current in self._rows(
-                'SELECT id, db FROM information_schema.processlist WHERE BINARY user = %s',
-                (name.encode(),)):
-            if database in (None, current):
+        # not information_schema: its rows need room on a volume that may be full
+        for thread, user, _, current, *_ in self._rows('SHOW PROCESSLIST', None):
+            if user == name and database in (None, current):
                 try:
                     self._execute(f'KILL CONNECTION {thread}')
                 except pymysql.MySQLError as error:

@@ -95,6 +95,9 @@ class MariabackupDump(Dump):
         if uid is not None:
             os.chown(self._directory, uid, uid)
         self._resources.callback(remove_directory, self._directory)
+        # a server whose volume is full needs some room for what it is asked
+        self._server.place.release()
+        self._resources.callback(self._server.place.reserve)
         with self._server.admin() as cursor:
             password = accounts.Accounts(cursor).unlock_dumper()
         self._resources.callback(self._lock_account)

@@ -16,6 +16,9 @@ from backupsvc.drivers.database.mariadb import processes
 
 GIB = 1024 ** 3
 
+_RESERVE_MIN = 16 * 1024 ** 2
+_RESERVE_MAX = 64 * 1024 ** 2
+
 _CAP_SYS_ADMIN = 21
 _CAP_SYS_RESOURCE = 24
 _UNMOUNT_TIMEOUT_S = 30
@@ -126,6 +129,30 @@ class Place:
                 if time.monotonic() > give_up_at:
                     raise
                 time.sleep(_POLL_S)
+
+    def reserve(self) -> None:
+        """Keep some room of a volume from the server: one that ends on a full volume needs it to
+        start again (its temporary table space, and what recovery writes). Without room for it
+        there is none.
+        """
+        if self.volume_path is None or self._reserve.exists():
+            return
+        size = min(_RESERVE_MAX, max(_RESERVE_MIN, (self.usage()[1] or 0) // 32))
+        descriptor = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError:
+            self._reserve.unlink()
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Give the room to the server; before it starts."""
+        self._reserve.unlink(missing_ok=True)
+
+    @property
+    def _reserve(self) -> pathlib.Path:
+        return self.path / 'reserve'
 
     def grow(self) -> bool:
         """Let the file system fill its volume while it is in use; return whether it does, which

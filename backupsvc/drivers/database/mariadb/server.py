@@ -112,6 +112,7 @@ class Server:
         self._write_files()
         for path in (self.socket, self.runtime / 'run' / 'mariadb.pid'):
             path.unlink(missing_ok=True)
+        self.place.release()
         self.limit.set(self.record.ram_mb)
         limit = self.record.ram_mb * _MIB if self.limit.data_bytes_needed else None
         with self._open_log() as log:
@@ -122,6 +123,7 @@ class Server:
         try:
             self.limit.hold(process.pid)
             self._await(process, begin)
+            self.place.reserve()
             self.filter.after_start()
         except BaseException:
             self.stop(timeout_s=0)
