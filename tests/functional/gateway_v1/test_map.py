@@ -58,7 +58,7 @@ class Site:
 
 def _configuration(**gateway):
     conf = things.configuration(
-        auth_strategy='keystone', forward_connect_timeout=1, forward_timeout=1)
+        auth_strategy='keystone', forward_connect_timeout=2, forward_timeout=2)
     for name, value in gateway.items():
         conf.set_override(name, value, group='gateway')
     return conf
