@@ -215,15 +215,16 @@ def _placed(new: NewBackup, service: Service | None) -> dict[str, Any]:
 
 def new_record(
     context: RequestContext, new: NewBackup, volume: Volume, snapshot: Snapshot | None,
-    parent: Backup | None, **values: Any
+    parent: Backup | None, *, now: datetime.datetime | None = None, **values: Any
 ) -> Backup:
     """Return the record of a backup, not stored yet.
 
+    :param now: when it is made, if not now
     :param values: its status, size and place
     """
     settings = conf.current().repository
     backup_id = uuidutils.generate_uuid()
-    now = timeutils.utcnow(with_timezone=True)
+    now = now or timeutils.utcnow(with_timezone=True)
     return Backup(
         context,
         id=backup_id,

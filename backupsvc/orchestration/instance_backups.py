@@ -106,16 +106,17 @@ def _members(
     volumes: Sequence[Volume], place: Mapping[str, Any]
 ) -> list[Backup]:
     members = []
+    now = timeutils.utcnow(with_timezone=True)
     for position, volume in enumerate(volumes):
         parent = Backup.latest_parent(context, volume.id) if new.incremental else None
-        member = backups.new_record(
+        members.append(backups.new_record(
             context, backups.NewBackup(
                 source_id=volume.id, origin=new.origin, description=new.description,
                 name=_member_name(new.name, instance.volumes[position].device),
                 container=new.container, metadata=new.metadata),
-            volume, None, parent, size_gb=volume.size_gb, status=states.CREATING, **place)
-        member.created_at += position * _TICK  # which keeps their order
-        members.append(member)
+            volume, None, parent, size_gb=volume.size_gb, status=states.CREATING,
+            now=now + position * _TICK,  # which keeps their order
+            **place))
     return members
 
 

@@ -98,7 +98,7 @@ def _archive(work: Work, backup: Backup, facts: dict[str, Any]) -> dict[str, Any
                 'project_id': backup.project_id, 'user_id': backup.user_id,
                 'source_id': backup.source_id, 'snapshot_id': backup.snapshot_id,
                 'size_gb': backup.size_gb, 'metadata': dict(backup.metadata),
-                'data_timestamp': backup.data_timestamp.isoformat(),
+                'data_timestamp': backup.data_timestamp.isoformat(), 'set_id': backup.set_id,
             }},
     }, progress=events.progress(work, backup))
 

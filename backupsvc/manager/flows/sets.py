@@ -6,6 +6,7 @@ whatever was taken for that, and word from the members to their set.
 import contextlib
 import dataclasses
 import datetime
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -140,8 +141,8 @@ def go_on(work: Work, instance_ids: Sequence[str]) -> None:
     """End the standstill of the instances, if there is one."""
     driver = loader.instance_driver()
     for instance_id in instance_ids:
-        surely('Instance', instance_id, lambda instance_id=instance_id: driver.unquiesce(
-            work.context, instance_id, holder=work.holder))
+        surely('Instance', instance_id, functools.partial(
+            driver.unquiesce, work.context, instance_id, holder=work.holder))
 
 
 def give_back(work: Work) -> None:
@@ -150,8 +151,8 @@ def give_back(work: Work) -> None:
     go_on(work, instance_ids)
     driver = loader.volume_driver()
     for volume_id in volume_ids:
-        surely('Volume', volume_id, lambda volume_id=volume_id: driver.release_volume(
-            work.context, volume_id, holder=work.holder))
+        surely('Volume', volume_id, functools.partial(
+            driver.release_volume, work.context, volume_id, holder=work.holder))
 
 
 def discard(work: Work, volume_ids: Sequence[str]) -> None:
@@ -164,7 +165,7 @@ def discard(work: Work, volume_ids: Sequence[str]) -> None:
 def discard_surely(work: Work) -> None:
     """``discard`` at the end of a task, where a failure is left to the sweep."""
     for volume_id in sources(work)[1]:
-        surely('Volume', volume_id, lambda volume_id=volume_id: discard(work, [volume_id]))
+        surely('Volume', volume_id, functools.partial(discard, work, [volume_id]))
 
 
 def surely(what: str, resource_id: str, undo: Callable[[], None]) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Take an instance snapshot: all snapshots at one moment, which are given to the user then."""
 
+import functools
 from typing import Any
 
 from oslo_log import log
@@ -73,8 +74,8 @@ def _undo(work: Work, record: InstanceSnapshot) -> None:
     sets.discard_surely(work)
     for member in record.members:
         if member.snapshot_id is not None:
-            sets.surely('Snapshot', member.snapshot_id, lambda member=member: _remove(
-                work, member.snapshot_id))
+            sets.surely('Snapshot', member.snapshot_id, functools.partial(
+                _remove, work, member.snapshot_id))
 
 
 def _remove(work: Work, snapshot_id: str) -> None:
