@@ -220,8 +220,6 @@ def test_the_death_of_one_mover_costs_one_attempt_of_one_member(machines):
     assert record.status == states.AVAILABLE
     attempts = sorted(machines.rig.tasks(member.id)[0].attempt for member in record.members())
     assert attempts in ([1, 1, 2], [1, 1, 1])  # it may have ended just before
-    found = instances.check(machines.admin, restored(machines, record))
-    assert found.is_consistent, found.problems
 
 
 def test_a_snapshot_that_takes_too_long_fails_the_set_and_lets_the_instance_go_on(
@@ -248,7 +246,7 @@ def test_a_snapshot_that_takes_too_long_fails_the_set_and_lets_the_instance_go_o
 
 def test_a_set_whose_manager_stops_goes_on_with_the_next(make_machines):
     machines = make_machines(workers=1)
-    instance = machines.make(volumes=3)
+    instance = machines.make()
     set_id = machines.back_up(instance)
     Frozen().thaw()
     machines.rig.stop()
