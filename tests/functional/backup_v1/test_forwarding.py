@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from tests.fixtures import elsewhere_driver, upstream
+from tests.fixtures import database, elsewhere_driver, upstream
 from tests.fixtures import service as service_fixture
 from tests.functional.backup_v1.conftest import Caller
 
@@ -24,8 +24,10 @@ def standing(tmp_path_factory):
     behind = upstream.Upstream(upstream.plain('200 OK'))
     extra = f'[volume]\ndriver = elsewhere\n[volume_elsewhere]\nurl = {behind.url}/v3\n'
     extra += '[api]\nforward_timeout = 1\n'
+    directory = tmp_path_factory.mktemp('front')
+    database.copy_template(directory / 'backupsvc.sqlite')
     with (elsewhere_driver.installed(tmp_path_factory.mktemp('installed')),
-          service_fixture.running(tmp_path_factory.mktemp('front'), extra) as front):
+          service_fixture.running(directory, extra) as front):
         front.heartbeat()
         yield front, behind
     behind.stop()
