@@ -9,9 +9,12 @@ import io
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import traceback
 import uuid
 
 import pymysql
@@ -35,6 +38,7 @@ from tests.fixtures.mariadb_servers import (
 pytestmark = pytest.mark.services
 
 IS_ROOT = os.geteuid() == 0
+NOBODY = 65534
 SECRET = 'a secret that nobody writes down'
 
 
@@ -310,3 +314,51 @@ def test_root_can_harm_itself_only(servers, driver, server):
     until(lambda: not servers.pids(server))
     driver.adopt(ADMIN, server)
     assert driver.is_root_enabled(ADMIN, server)
+
+
+def test_a_manager_that_is_not_root(servers, driver, server):
+    """The same without any privilege: plain directories, a proxy, one user for all."""
+    with driver.dump(ADMIN, server) as dump:
+        drained(dump)  # so that the child, which may not read our modules, has them
+    directory = pathlib.Path(tempfile.mkdtemp(prefix='db-', dir='/var/tmp'))
+    if IS_ROOT:
+        os.chown(directory, NOBODY, NOBODY)
+    pid = os.fork()
+    if not pid:
+        try:
+            if IS_ROOT:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            live_without_privilege(mariadb_servers.Servers(directory))
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    _, ended = os.waitpid(pid, 0)
+    shutil.rmtree(directory)
+    assert ended == 0
+
+
+def live_without_privilege(servers):
+    driver = servers.driver
+    assert not driver.wants_volume()
+    server = servers.make()
+    try:
+        servers.root(server)
+        assert {int(status(pid)['Uid'].split()[0]) for pid in servers.pids(server)} == {
+            os.geteuid()}
+        shown = driver.show(ADMIN, server)
+        assert shown.size_bytes is None and shown.used_bytes > 10 ** 7
+        driver.set_allowed(ADMIN, server, ['127.0.0.2'])
+        assert is_refused(servers, server)
+        assert servers.query(server, 'SELECT USER()', source='127.0.0.2') == [('root@127.0.0.2',)]
+        with driver.dump(ADMIN, server) as dump:
+            assert drained(dump) and dump.facts()
+        # who runs the server is no administrator of it over the network
+        for user in ('nobody', 'os_admin'):
+            with pytest.raises(pymysql.OperationalError):
+                servers.connect(server, user, password='', source='127.0.0.2')
+    finally:
+        driver.remove(ADMIN, server)
+    assert not servers.pids(server) and not servers.pids(server, 'haproxy')

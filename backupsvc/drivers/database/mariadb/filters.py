@@ -12,7 +12,7 @@ import pathlib
 import socket
 import subprocess
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from backupsvc import exception
 from backupsvc.drivers.database.mariadb import processes
@@ -278,7 +278,8 @@ class HaproxyFilter(Filter):
             time.sleep(_POLL_S)
 
 
-FILTERS = {'nftables': NftablesFilter, 'haproxy': HaproxyFilter, 'none': NoFilter}
+FILTERS: dict[str, Callable[[Record, pathlib.Path, str], Filter]] = {
+    'nftables': NftablesFilter, 'haproxy': HaproxyFilter, 'none': NoFilter}
 
 
 def _can_use_nftables() -> bool:
