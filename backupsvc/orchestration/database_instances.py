@@ -23,6 +23,9 @@ from backupsvc.policies import databases as policies
 
 LOG = log.getLogger(__name__)
 
+#: A database to be made, for dialects, which do not know drivers.
+NewDatabase = Database
+
 #: The port that rules are about, whichever one the host gives an instance.
 PORT = 3306
 

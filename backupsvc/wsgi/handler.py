@@ -52,6 +52,10 @@ class DialectApplication:
     def _serve(self, req: Request) -> webob.Response:
         refused = req.environ.get(REFUSED)
         if refused is not None:
+            is_document = req.content_type in self.dialect.representations
+            if is_document and isinstance(refused, errors.BodyTooLarge):
+                # To its clients 413 is about quotas and rates.
+                raise errors.BadRequest(refused.message)
             raise refused
         if self.dialect.admit is not None:
             self.dialect.admit(req)

@@ -12,7 +12,8 @@ import pytest
 import webob
 
 from backupsvc.orchestration import instance_backups, instance_snapshots, messages
-from backupsvc.wsgi import microversion, openapi
+from backupsvc.wsgi import microversion, openapi, validation
+from tests.fixtures import database_instances
 from tests.fixtures import service as fixture
 from tests.unit.gates import dialects
 
@@ -25,7 +26,7 @@ FOR_EVERYBODY = {
 
 
 #: Optional fields that some calls cannot do without.
-ALWAYS = ('binary',)
+ALWAYS = ('binary', 'instance')
 
 
 @pytest.fixture(scope='module')
@@ -57,6 +58,7 @@ def known(service):
         'new_size': 2,
         'size': 1,
         'backup_v1': _of_instances(service),
+        **dict.fromkeys(('database_v1', 'database_v1_specified'), _of_databases(service)),
     }
 
 
@@ -75,9 +77,25 @@ def _of_instances(service):
     }
 
 
+def _of_databases(service):
+    """Values that names stand for in the dialect of databases."""
+    instance = database_instances.instance(service)
+    group = database_instances.group(service, instance)
+    return {
+        'instance_id': instance.id,
+        'instance': instance.id,
+        'backup_id': database_instances.backup(service, instance).id,
+        'group_id': group.id,
+        'rule_id': group.rules[0].id,
+        'flavor_id': '1',
+        'flavorRef': '1',
+        'cidr': '10.0.0.0/8',
+    }
+
+
 def _example(schema, name, known):
     """Return a value that matches a schema, with as little in it as can be."""
-    if name in known:
+    if name in known and schema.get('type') != 'object':
         return known[name]
     if 'enum' in schema:
         return schema['enum'][0]
@@ -86,23 +104,28 @@ def _example(schema, name, known):
     if kind == 'object':
         found = {
             key: _example(schema['properties'][key], key, known)
-            for key in (*schema.get('required', ()), *ALWAYS)
+            for key in (*schema.get('required', ()), *ALWAYS, *_one_at_least(schema))
             if key in schema.get('properties', {})
         }
         if name in ('meta', 'metadata'):
             found = {'key': 'value'}
         return found
+    if kind == 'array':
+        return [_example(schema['items'], None, known)] * schema.get('minItems', 0)
     return {
         'string': 'x' * schema.get('minLength', 1),
         'integer': schema.get('minimum', 1),
         'boolean': True,
-        'array': [],
         'null': None,
     }[kind]
 
 
+def _one_at_least(schema):
+    return list(schema.get('properties', ()))[: schema.get('minProperties', 0)]
+
+
 def _body(row, version, known):
-    rules = [rule for rule in row.handler.rules.body if rule.applies(version)]
+    rules = [rule for rule in validation.rules_of(row.handler).body if rule.applies(version)]
     if not rules:
         return None
     schema = rules[0].schema
