@@ -42,6 +42,9 @@ gigabytes = -1
 """
 _BLOCK = 64 * 1024
 
+#: Seconds that a service may take to start, or to do one thing of each kind, on a busy machine.
+_PATIENCE_S = 300
+
 
 @dataclasses.dataclass
 class Tally:
@@ -194,19 +197,18 @@ class Campaign:
     # Killing -------------------------------------------------------------------------------------
 
     def run(self, kills: int) -> Tally:
-        """Let the user ask, and kill until so many processes are dead and work of every kind was
-        done all the same.
+        """Let the user ask and kill so many processes; then let the user go on until work of every
+        kind was done.
         """
         over = threading.Event()
         user = threading.Thread(target=self._use, args=(over,), name='user')
         user.start()
         try:
-            while user.is_alive() and (
-                    sum(self.tally.kills.values()) < kills
-                    or not self.tally.done.keys() >= self.KINDS):
+            while user.is_alive() and sum(self.tally.kills.values()) < kills:
                 self._pause()
                 self._kill_one()
-                self._count_done()
+            eventually(lambda: not user.is_alive() or self._count_done() and
+                       self.tally.done.keys() >= self.KINDS, _PATIENCE_S)
         finally:
             over.set()
             user.join()
@@ -225,7 +227,7 @@ class Campaign:
         try:
             while not over.wait(chooser.uniform(0, self._span_s / 4)):
                 chooser.choice(asks)()
-                eventually(lambda: over.is_set() or self.client.is_up(), 60)
+                eventually(lambda: over.is_set() or self.client.is_up(), _PATIENCE_S)
         except BaseException as trouble:
             self._trouble = trouble
 
@@ -263,7 +265,7 @@ class Campaign:
         else:
             self.services[role].kill()
             self.services[role].start()
-            eventually(self.client.is_up, 60)
+            eventually(self.client.is_up, _PATIENCE_S)
         self.tally.kills[role] = self.tally.kills.get(role, 0) + 1
 
     def _kill_idle(self) -> None:
