@@ -5,25 +5,32 @@
 
 Fills a database (a SQLite file in a temporary directory, unless a URL of an empty database is
 given) with backups of three pairs of metadata each, and prints what pages cost through the
-records.
+records, then over HTTP: the whole application behind its own server on loopback, asked by one
+client of this process.
 """
 
 import argparse
+import contextlib
 import datetime
+import http.client
 import pathlib
 import statistics
 import sys
 import tempfile
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import orjson
 import sqlalchemy
 
 from backupsvc import context as request_context
+from backupsvc import policy
 from backupsvc.db import engine, migration, models
 from backupsvc.objects.backup import BackupList
+from backupsvc.wsgi import paste, server
 from tests.fixtures import database
 
 PROJECT = uuid.UUID(int=1).hex
@@ -69,8 +76,12 @@ def fill(number: int, projects: int) -> None:
             connection.exec_driver_sql('ANALYZE')
 
 
-def _measure(action: Callable[[], Sequence], repeat: int) -> tuple[float, float, int, int]:
-    """Return (median wall seconds, median CPU seconds, statements, rows) of an action."""
+def _measure(action: Callable[[], Any], repeat: int,
+             count: Callable[[Any], int] = len) -> tuple[float, float, int, int]:
+    """Return (median wall seconds, median CPU seconds, statements, rows) of an action.
+
+    :param count: takes what the action returned and returns the rows in it
+    """
     statements = 0
 
     def note(*args: Any) -> None:
@@ -87,7 +98,7 @@ def _measure(action: Callable[[], Sequence], repeat: int) -> tuple[float, float,
         action()
         times.append(time.perf_counter() - begin)
         cpu.append(time.process_time() - cpu_begin)
-    return statistics.median(times), statistics.median(cpu), statements, len(found)
+    return statistics.median(times), statistics.median(cpu), statements, count(found)
 
 
 def measure(number: int, projects: int, repeat: int) -> None:
@@ -95,12 +106,6 @@ def measure(number: int, projects: int, repeat: int) -> None:
     member = request_context.RequestContext(
         user_id='user', project_id=PROJECT, is_admin=False, overwrite=False)
     admin = request_context.get_admin_context()
-
-    def marker(context: Any, behind: int, limit: int) -> str | None:
-        """Return the marker of the page that has ``behind`` full pages of rows after it."""
-        mine = range(0, number, projects) if context is member else range(number)
-        place = mine[limit * (behind + 1)]
-        return str(uuid.uuid5(uuid.NAMESPACE_OID, str(place)))
 
     print(f'{"page":<58}{"wall":>10}{"CPU":>10}{"SQL":>5}{"rows":>6}{"calls/s":>9}')
     for who, context in (('project', member), ('all projects', admin)):
@@ -110,7 +115,8 @@ def measure(number: int, projects: int, repeat: int) -> None:
                           'middle': number // (2 * limit * (
                               projects if context is member else 1)),
                           'last': 0}[place]
-                at = None if behind is None else marker(context, behind, limit)
+                mine = range(0, number, projects if context is member else 1)
+                at = None if behind is None else _marker(mine, behind, limit)
 
                 def page(context: Any = context, limit: int = limit, at: Any = at) -> Sequence:
                     return BackupList.get_all(context, limit=limit, marker_id=at)
@@ -127,6 +133,59 @@ def measure(number: int, projects: int, repeat: int) -> None:
     _print('with_count', *_measure(lambda: [BackupList.count(member)], repeat))
 
 
+def _marker(mine: range, behind: int, limit: int) -> str:
+    """Return the marker of the page that has ``behind`` full pages of rows after it."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, str(mine[limit * (behind + 1)])))
+
+
+def measure_http(url: str, number: int, projects: int, repeat: int) -> None:
+    """Print what pages cost a client that asks one after another on one connection."""
+    address = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or '', address.port, timeout=60)
+    admin = f'admin:{PROJECT}'  # without roles: everything is allowed
+    member = f'user:{PROJECT}:member,reader'
+    pages = []
+    for who, token, query, mine in (
+            ('project', member, '', range(0, number, projects)),
+            ('all projects', admin, 'all_tenants=1&', range(number))):
+        for limit in (50, 1000):
+            last = _marker(mine, 0, limit)
+            pages += [(f'{who}, first page of {limit}', token, f'{query}limit={limit}'),
+                      (f'{who}, last page of {limit}', token,
+                       f'{query}limit={limit}&marker={last}')]
+    pages.append(('project, first page of 50 by a pair', member,
+                  'limit=50&metadata=' + urllib.parse.quote(repr({'shard': '8'}))))
+    pages.append(('project, first page of 50 with count', member, 'limit=50&with_count=true'))
+    with contextlib.closing(connection):
+        for name, token, query in pages:
+            def page(token: str = token, query: str = query) -> bytes:
+                connection.request(
+                    'GET', f'/v3/{PROJECT}/backups/detail?{query}',
+                    headers={'X-Auth-Token': token, 'OpenStack-API-Version': 'volume 3.71'})
+                response = connection.getresponse()
+                body = response.read()
+                if response.status != http.HTTPStatus.OK:
+                    raise SystemExit(f'{query}: {response.status} {body!r}')
+                return body
+
+            _print(f'GET, {name}',
+                   *_measure(page, repeat, lambda body: len(orjson.loads(body)['backups'])))
+
+
+@contextlib.contextmanager
+def _served(config: Any) -> Iterator[str]:
+    """Serve the installed configuration's application; yield its URL."""
+    config.set_override('auth_strategy', 'noauth', 'api')
+    config.set_override('enabled_dialects', ['cinder_v3'], 'api')
+    policy.reset()
+    api = server.Server(paste.loadapp(config), '127.0.0.1', 0, 4)
+    api.start()
+    try:
+        yield api.url
+    finally:
+        api.stop()
+
+
 def _print(name: str, wall: float, cpu: float, statements: int, rows: int) -> None:
     print(f'{name:<58}{wall * 1000:>7.2f} ms{cpu * 1000:>7.2f} ms{statements:>5}{rows:>6}'
           f'{1 / wall:>9.0f}', flush=True)
@@ -141,13 +200,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix='backupsvc-bench-') as directory:
         url = args.database or f'sqlite:///{pathlib.Path(directory) / "bench.sqlite"}'
-        with database.installed(database.configuration(url, directory)):
+        config = database.configuration(url, directory)
+        with database.installed(config):
             migration.sync()
             begin = time.perf_counter()
             fill(args.rows, args.projects)
             print(f'{engine.get_engine().dialect.name}: {args.rows} backups of {args.projects} '
                   f'projects with 3 pairs each, filled in {time.perf_counter() - begin:.0f} s')
             measure(args.rows, args.projects, args.repeat)
+            with _served(config) as served:
+                measure_http(served, args.rows, args.projects, args.repeat)
     return 0
 
 
