@@ -195,6 +195,7 @@ def test_a_dump_that_is_left_ends(servers, driver, source):
 
 def test_a_dump_that_is_killed_is_no_dump(servers, driver, source):
     with driver.dump(ADMIN, source) as opened:
+        until(lambda: servers.pids(source, 'mariadb-backup'))
         for pid in servers.pids(source, 'mariadb-backup'):
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(exception.DriverFailed):

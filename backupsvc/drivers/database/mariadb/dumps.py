@@ -15,10 +15,10 @@ import pathlib
 import re
 import shutil
 import subprocess
-import zlib
 from collections.abc import Callable, Sequence
 from typing import IO
 
+from isal import isal_zlib as zlib
 from oslo_log import log as logging
 
 from backupsvc import exception
@@ -30,6 +30,8 @@ from backupsvc.drivers.database.mariadb.server import DUMPER, Server
 LOG = logging.getLogger(__name__)
 
 _BLOCK = 1024 ** 2
+#: Blocks that are unpacked before they are written.
+_AHEAD = 8
 _GZIP = 16 + zlib.MAX_WBITS
 _F_SETPIPE_SZ = 1031
 _END_TIMEOUT_S = 60
@@ -122,8 +124,8 @@ class MariabackupDump(Dump):
         enlarge_pipe(self._stream)
 
     def _fill(self) -> None:
-        """Keep the threads busy: as many blocks in work as there are threads, and one ahead."""
-        while not self._is_read and len(self._blocks) <= self._count:
+        """Keep the threads busy: some blocks are ahead of them."""
+        while not self._is_read and len(self._blocks) < 4 * self._count:
             block = self._stream.read(_BLOCK)
             if len(block) < _BLOCK:
                 self._is_read = True
@@ -246,27 +248,40 @@ def _unpack(server: Server, dump: StoredDump, directory: pathlib.Path) -> None:
     digest = hashlib.sha256()
     gunzip = _Gunzip()
     problem = None
+    written: collections.deque[concurrent.futures.Future[int]] = collections.deque()
     with open(server.runtime / 'load.log', 'w+b') as log:
         process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=log, stderr=log, env=processes.environment(),
             cwd='/', start_new_session=True)
         assert process.stdin is not None
-        enlarge_pipe(process.stdin)
+        pipe: IO[bytes] = process.stdin
+        enlarge_pipe(pipe)
+        writer = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix='load')
+
+        def write(block: bytes) -> None:
+            if len(written) == _AHEAD:
+                written.popleft().result()
+            written.append(writer.submit(pipe.write, block))
+
         try:
             stream = dump.open()
             while data := stream.read(_BLOCK):
                 digest.update(data)
-                gunzip.feed(data, process.stdin.write)
-            process.stdin.close()
+                gunzip.feed(data, write)
+            while written:
+                written.popleft().result()
+            pipe.close()
         except BrokenPipeError:
             pass  # it says itself why it has ended
-        except zlib.error as error:
+        except zlib.error as error:  # type: ignore[misc]
             problem = f'it is not compressed as it should be ({error})'
         finally:
-            if problem or process.stdin and not process.stdin.closed:
+            if problem or not pipe.closed:
                 process.kill()
+                writer.shutdown(wait=True, cancel_futures=True)
                 with contextlib.suppress(BrokenPipeError):
-                    process.stdin.close()
+                    pipe.close()
+            writer.shutdown()
             status = process.wait()
         log.seek(0)
         text = log.read().decode(errors='replace')

@@ -117,9 +117,9 @@ OPTS = [
         'compression_level',
         default=1,
         min=1,
-        max=9,
-        help='Level of gzip for dumps. Higher levels make smaller dumps and cost several times '
-        'the processor time.',
+        max=3,
+        help='Level of compression of dumps, as the ISA-L library knows them. Higher levels cost '
+        'up to twice the processor time and make most dumps a little smaller.',
     ),
     cfg.IntOpt(
         'compression_threads',
