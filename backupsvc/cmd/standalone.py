@@ -15,13 +15,15 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 from backupsvc import cmd
 
 if TYPE_CHECKING:
     from oslo_config import cfg
+
+    from backupsvc.wsgi.server import Server
 
 CONFIG = """\
 # Written by backupsvc-standalone at its first start and yours to edit from then on; state_path
@@ -70,7 +72,15 @@ clouds:
       endpoint: {url}/v3/{project}
     block_storage_endpoint_override: {url}/v3/{project}
     volume_api_version: '3'
+  # For openstack database ...: OS_CLOUD=backupsvc-database
+  backupsvc-database:
+    auth_type: none
+    auth:
+      endpoint: {database_url}/v1.0/{project}
 """
+
+#: Where clients of databases look: they demand that the path of their endpoint begins with /v1.0.
+DATABASE_PORT = 8779
 
 
 def default_state_dir() -> str:
@@ -145,33 +155,53 @@ def check_bind(conf: 'cfg.ConfigOpts', bind: str) -> None:
             f'keystone in {conf.state_path}/{cmd.STATE_CONFIG} first, or bind to 127.0.0.1')
 
 
-def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, stop: threading.Event) -> None:
-    """Run the API and the manager until ``stop`` is set; then end requests and hand work back."""
+def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, database_port: int | None,
+          stop: threading.Event) -> None:
+    """Run the API and the manager until ``stop`` is set; then end requests and hand work back.
+
+    :param database_port: of the Database API alone; None: its own, or a free one when that is
+        taken or ``port`` is 0
+    """
     from backupsvc.db import migration
     from backupsvc.manager import service
     from backupsvc.wsgi import paste, server
 
     migration.sync()
-    application = paste.loadapp(conf, 'public')
     manager = service.ManagerService(conf)
-    api = server.Server(application, bind, port, conf.api.threads)
-    api.start()
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(manager.wait)
+        stack.callback(manager.stop)
+        api = server.Server(paste.loadapp(conf, 'public'), bind, port, conf.api.threads)
+        api.start()
+        stack.callback(api.stop)
+        databases = _start_database_api(
+            lambda number: server.Server(
+                paste.loadapp(conf, 'database'), bind, number, conf.api.threads),
+            0 if database_port is None and port == 0 else database_port)
+        stack.callback(databases.stop)
         manager.start()
-        try:
-            url = f'http://[{bind}]:{api.port}' if ':' in bind else f'http://{bind}:{api.port}'
-            clouds = os.path.join(conf.state_path, 'clouds.yaml')
-            _replace(clouds, CLOUDS.format(state_path=conf.state_path, url=url, project=PROJECT))
-            print(f'Serving {conf.state_path} at {url}')
-            print(f'Log: {conf.log_file}')
-            print(f'Clients: export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=backupsvc')
-            print(f'Stop with Ctrl-C or: kill {os.getpid()}', flush=True)
-            stop.wait()
-        finally:
-            api.stop()
-    finally:
-        manager.stop()
-        manager.wait()
+        clouds = os.path.join(conf.state_path, 'clouds.yaml')
+        _replace(clouds, CLOUDS.format(
+            state_path=conf.state_path, url=api.url, database_url=databases.url,
+            project=PROJECT))
+        print(f'Serving {conf.state_path} at {api.url}')
+        print(f'Databases: {databases.url}/v1.0/{PROJECT}')
+        print(f'Log: {conf.log_file}')
+        print(f'Clients: export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=backupsvc')
+        print(f'Stop with Ctrl-C or: kill {os.getpid()}', flush=True)
+        stop.wait()
+
+
+def _start_database_api(make: Callable[[int], 'Server'], port: int | None) -> 'Server':
+    """Return the server of the Database API, started on a port that may have to be found."""
+    if port is not None:
+        found = make(port)
+        found.start()
+        return found
+    try:
+        return _start_database_api(make, DATABASE_PORT)
+    except OSError:
+        return _start_database_api(make, 0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -186,6 +216,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help='address to listen on; other than loopback only with authentication')
     parser.add_argument('--port', metavar='N', type=int, default=8110,
                         help='port to listen on; 0 picks a free one and prints it')
+    parser.add_argument('--database-port', metavar='N', type=int, default=None,
+                        help=f'port of the Database API alone: {DATABASE_PORT}, or a free one '
+                             'when that is taken or --port is 0; 0 picks a free one and prints '
+                             'it')
     parser.add_argument('--debug', action='store_true', help='log at level DEBUG')
     args = parser.parse_args(argv)
 
@@ -200,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         conf = cmd.load_config(
             ['--debug'] if args.debug else [], 'backupsvc-standalone', state_dir=state_dir)
         check_bind(conf, args.bind)
-        serve(conf, args.bind, args.port, stop)
+        serve(conf, args.bind, args.port, args.database_port, stop)
     return 0
 
 

@@ -63,7 +63,8 @@ OPTS = [
         help='Section of the paste file that is served: "public" is every enabled dialect behind '
         'authentication, "gateway" is the API gateway alone, which needs [gateway] '
         'block_storage_url and backup_url, and neither database nor message broker. A section of '
-        'your own can be named as well. backupsvc-standalone always serves "public".',
+        'your own can be named as well; "database" is the Database API alone. '
+        'backupsvc-standalone always serves "public", and "database" on a port of its own.',
     ),
     cfg.ListOpt(
         'enabled_dialects',

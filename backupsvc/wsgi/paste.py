@@ -145,10 +145,10 @@ def size_limit_factory(global_conf: dict[str, str], **local_conf: str) -> Callab
 
 
 def discovery_factory(
-    global_conf: dict[str, str], zone: str = 'public', **local_conf: str
+    global_conf: dict[str, str], zone: str = 'public', dialects: str = '', **local_conf: str
 ) -> Callable:
-    """Filter: version documents without a token."""
-    versions = root_factory(global_conf, zone=zone)
+    """Filter: version documents without a token; the parameters are those of ``root_factory``."""
+    versions = root_factory(global_conf, zone=zone, dialects=dialects)
     return lambda application: discovery.Discovery(application, versions)
 
 
