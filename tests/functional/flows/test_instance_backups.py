@@ -27,7 +27,8 @@ def restored(machines, record):
 # What is in a set --------------------------------------------------------------------------------
 
 
-def test_the_volumes_of_a_running_instance_are_of_one_moment(machines):
+def test_the_volumes_of_a_running_instance_are_of_one_moment(make_machines):
+    machines = make_machines(hold_sweep_interval=3600)  # which would remove what is left
     instance = machines.make(volumes=3)
     machines.wait_for_writes(instance)
     before = machines.written(instance)
@@ -239,6 +240,21 @@ def test_a_snapshot_that_takes_too_long_fails_the_set_and_lets_the_instance_go_o
     assert record.members() == []
     assert quota.usages(machines.admin, machines.rig.user.project_id)['backups'] == 0
     eventually(lambda: not list(loader.volume_driver().list_holds(machines.admin)))
+
+
+def test_an_instance_goes_on_until_the_next_attempt(make_machines):
+    machines = make_machines(retry_interval=600, quiesce_timeout=1, hold_sweep_interval=3600)
+    instance = machines.make()
+    machines.driver.suspend_instance(machines.admin, instance.id)
+    second = machines.volume_ids(instance)[1]
+    with loader.volume_driver().files.locked(second, shared=False):  # so that no copy begins
+        set_id = machines.back_up(instance)
+        eventually(lambda: machines.rig.tasks(set_id)[0].error)
+    assert machines.rig.tasks(set_id)[0].state == states.QUEUED
+    assert list(machines.driver.list_holds(machines.admin)) == []
+    assert Task.hasten(machines.admin, set_id)
+    assert machines.settled(set_id).status == states.AVAILABLE
+    machines.assert_nothing_is_held()
 
 
 # Interruptions -----------------------------------------------------------------------------------
