@@ -19,8 +19,11 @@ from schemathesis import checks
 from schemathesis.generation import GenerationMode
 
 from backupsvc import conf as service_conf
+from backupsvc import states
+from backupsvc.objects.database_instance import DatabaseInstanceList
 from backupsvc.orchestration import instance_backups, instance_snapshots
 from backupsvc.wsgi import microversion, openapi, root
+from tests.fixtures import database_instances
 from tests.fixtures import service as fixture
 
 DEFAULT_EXAMPLES = 8
@@ -66,7 +69,8 @@ def _operations():
         schema = schemathesis.openapi.from_dict(document)
         for result in schema.get_all_operations():
             operation = result.ok()
-            yield pytest.param(operation, headers, id=f'{name} {operation.label}')
+            yield pytest.param(
+                operation, headers, name.partition('-')[0], id=f'{name} {operation.label}')
 
 
 @pytest.fixture(scope='module')
@@ -96,10 +100,12 @@ class Known:
         self._service = service
         self._ids = {}
 
-    def of(self, parameter):
+    def of(self, parameter, dialect):
         """Return the id that a path parameter may have, None for other parameters."""
         if parameter in ('project_id', 'tenant_id'):
             return fixture.PROJECT
+        if dialect in ('database_v1', 'database_v1_specified'):
+            return self._of_databases().get(parameter)
         make = getattr(self, f'_make_{parameter}', None)
         if make is None:
             return None
@@ -140,8 +146,26 @@ class Known:
         self._service.complete(record)
         return record.id
 
+    def _of_databases(self):
+        """An instance that nothing is being done with, and what belongs to it."""
+        record = self._ids.get('database')
+        if record is None or record.id not in _idle_instances(self._service):
+            record = self._ids['database'] = database_instances.instance(self._service)
+            backup = database_instances.backup(self._service, record)
+            group = database_instances.group(self._service, record)
+            self._ids['of_database'] = {
+                'instance_id': record.id, 'backup_id': backup.id, 'group_id': group.id,
+                'rule_id': group.rules[0].id, 'flavor_id': '1', 'user': 'bob@10.0.0.1',
+                'database': 'shop'}
+        return self._ids['of_database']
+
     def _make_key(self):
         return 'key'
+
+
+def _idle_instances(service):
+    found = DatabaseInstanceList.get_all(service.admin_context, {'status': states.ERROR})
+    return {record.id for record in found}
 
 
 @pytest.fixture(scope='module')
@@ -156,8 +180,8 @@ def _strategy(operation):
     return st.one_of(cases)
 
 
-@pytest.mark.parametrize(('operation', 'headers'), _operations())
-def test_every_answer_is_a_declared_one(operation, headers, service, known):
+@pytest.mark.parametrize(('operation', 'headers', 'dialect'), _operations())
+def test_every_answer_is_a_declared_one(operation, headers, dialect, service, known):
     operation.schema.app = service.application
     service.heartbeat()
 
@@ -176,7 +200,7 @@ def test_every_answer_is_a_declared_one(operation, headers, service, known):
     )
     def check(case, uses_known, roles):
         for name in case.path_parameters:
-            value = known.of(name)
+            value = known.of(name, dialect)
             if value is not None and (uses_known or name in ('project_id', 'tenant_id')):
                 case.path_parameters[name] = quote(value, safe='')
         for name in (microversion.HEADER, 'X-Auth-Token'):

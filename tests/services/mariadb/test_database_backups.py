@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backups of database instances: what comes back, by the service and by hand, after crashes too."""
+"""Backups of database instances: what comes back, by the service, by hand and after crashes."""
 
 import gzip
 import os
