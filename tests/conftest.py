@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for every test, and for every process that a test starts."""
 
+import logging
 import os
 
 import pytest
@@ -10,6 +11,11 @@ from tests.fixtures import reaper
 # Read by oslo.config as [api] validate_responses: every answer of the API is checked against the
 # schema and the statuses that its route declares, and a mismatch is a 500.
 os.environ['OS_API__VALIDATE_RESPONSES'] = 'true'
+
+# Threads of libraries that ask an unreachable broker again and again outlive their test. What they
+# log meets a stream that pytest has closed, and would be complained of on the standard error of
+# another test.
+logging.raiseExceptions = False
 
 
 def pytest_collection_modifyitems(items):

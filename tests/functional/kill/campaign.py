@@ -39,6 +39,7 @@ backups = -1
 backup_gigabytes = -1
 volumes = -1
 gigabytes = -1
+snapshots = -1
 """
 _BLOCK = 64 * 1024
 
