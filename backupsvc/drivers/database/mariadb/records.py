@@ -47,6 +47,14 @@ class Record:
     secret: str = dataclasses.field(default='', repr=False)
 
 
+def _is_there(path: pathlib.Path, descriptor: int) -> bool:
+    """Say whether an open file still has its name: who locked it before may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 class Records:
     """The directory of the servers."""
 
@@ -151,9 +159,7 @@ class Records:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-                # who had it before may have removed the file
-                if os.path.exists(path) and os.path.samestat(
-                        os.fstat(descriptor), os.stat(path)):
+                if _is_there(path, descriptor):
                     break
             except BaseException:
                 os.close(descriptor)

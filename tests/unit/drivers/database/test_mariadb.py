@@ -152,7 +152,7 @@ def test_one_at_a_time(tmp_path):
     count, most = [0], []
 
     def work():
-        for _ in range(50):
+        for _ in range(250):
             with kept.locked('a'):
                 count[0] += 1
                 most.append(count[0])
@@ -163,7 +163,7 @@ def test_one_at_a_time(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(most) == 200 and set(most) == {1}
+    assert len(most) == 1000 and set(most) == {1}
     with kept.dumping('a'), pytest.raises(exception.DriverFailed), kept.dumping('a'):
         pass
     with kept.dumping('a'):
