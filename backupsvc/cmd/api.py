@@ -2,18 +2,19 @@
 """``backupsvc-api``: the public API on the service's own HTTP server, until SIGTERM or SIGINT."""
 
 import logging
-import signal
 import sys
-import threading
-from types import FrameType
 
 from oslo_config import cfg
 
 from backupsvc import cmd, rpc
+from backupsvc.cmd import stopping
 from backupsvc.wsgi import paste, server
 from backupsvc.wsgi.middleware import noauth
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds beyond the shutdown timeout after which a stop counts as hanging.
+_MARGIN_S = 30
 
 
 def build_server(conf: cfg.ConfigOpts, name: str | None = None) -> server.Server:
@@ -36,17 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until a signal asks to stop; requests in flight are ended first."""
     conf = cmd.load_config(sys.argv[1:] if argv is None else argv, 'backupsvc-api')
     serving = build_server(conf)
-    stop = threading.Event()
-
-    def asked_to_stop(signum: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, asked_to_stop)
-    signal.signal(signal.SIGINT, asked_to_stop)
+    stop = stopping.StopRequest()
     serving.start()
     LOG.info('Listening on %s', serving.url)
     stop.wait()
     LOG.info('Stopping; waiting up to %d s for requests in flight', conf.api.shutdown_timeout)
+    stopping.expect_end(conf.api.shutdown_timeout + _MARGIN_S)
     serving.stop()
     rpc.flush()
     return 0

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``backupsvc-manager``: the process that carries tasks out, until SIGTERM or SIGINT."""
 
-import signal
 import sys
-import threading
 
 from backupsvc import cmd, exception
+from backupsvc.cmd import stopping
+
+#: Seconds beyond the graceful timeout after which a stop counts as hanging.
+_MARGIN_S = 30
 
 
 def main() -> int:
@@ -13,16 +15,15 @@ def main() -> int:
     conf = cmd.load_config(sys.argv[1:], 'backupsvc-manager')
     from backupsvc.manager import service  # after the configuration: a bad one is told quickly
 
-    is_asked_to_stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: is_asked_to_stop.set())
+    stop = stopping.StopRequest()
     manager = service.ManagerService(conf)
     try:
         manager.start()
     except exception.BackupsvcError as error:
         print(f'backupsvc-manager: {error}', file=sys.stderr)
         return 1
-    is_asked_to_stop.wait()
+    stop.wait()
+    stopping.expect_end(conf.manager.graceful_timeout + _MARGIN_S)
     manager.stop()
     return 0
 

@@ -12,13 +12,12 @@ import fcntl
 import ipaddress
 import os
 import re
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 from backupsvc import cmd
+from backupsvc.cmd import stopping
 
 if TYPE_CHECKING:
     from oslo_config import cfg
@@ -156,8 +155,8 @@ def check_bind(conf: 'cfg.ConfigOpts', bind: str) -> None:
 
 
 def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, database_port: int | None,
-          stop: threading.Event) -> None:
-    """Run the API and the manager until ``stop`` is set; then end requests and hand work back.
+          stop: stopping.StopRequest) -> None:
+    """Run the API and the manager until ``stop`` comes; then end requests and hand work back.
 
     :param database_port: of the Database API alone; None: its own, or a free one when that is
         taken or ``port`` is 0
@@ -190,6 +189,7 @@ def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, database_port: int | Non
         print(f'Clients: export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=backupsvc')
         print(f'Stop with Ctrl-C or: kill {os.getpid()}', flush=True)
         stop.wait()
+        stopping.expect_end(conf.api.shutdown_timeout + conf.manager.graceful_timeout)
 
 
 def _start_database_api(make: Callable[[int], 'Server'], port: int | None) -> 'Server':
@@ -223,9 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--debug', action='store_true', help='log at level DEBUG')
     args = parser.parse_args(argv)
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopping.StopRequest()
     state_dir = os.path.abspath(args.state_dir)
     os.umask(0o077)
     os.makedirs(state_dir, exist_ok=True)

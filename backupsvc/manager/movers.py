@@ -28,6 +28,9 @@ _LEVELS = {name: getattr(logging, name)
 
 Process = subprocess.Popen[str]
 
+#: Seconds that a start of a process may take at the most when the manager stops.
+_PATIENCE = 10.0
+
 
 def _start(drivers: Sequence[tuple[str, str]] = ()) -> Process:
     """Start a process and greet it.
@@ -86,7 +89,7 @@ class Spares:
         self._is_over = True
         self._wanted.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_PATIENCE)
         while self._idle:
             self._discard(self._idle.popleft())
 

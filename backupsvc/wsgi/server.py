@@ -162,7 +162,7 @@ class Server:
         stopping.join(self._server.shutdown_timeout + _STOP_MARGIN_S)
         if stopping.is_alive():
             LOG.warning('Requests in flight did not end in time and are given up')
-        self._thread.join()
+        self._thread.join(_STOP_MARGIN_S)
         self._thread = None
 
     def wait(self) -> None:
