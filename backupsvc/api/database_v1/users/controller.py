@@ -41,9 +41,9 @@ def create_users(req):
 
 
 @validation.body(schemas.PASSWORDS)
-@forms.answer(None, 202)
+@forms.answer(None, 202, specified_status=204)
 def change_passwords(req):
-    """Change passwords of users; 202."""
+    """Change passwords of users; 202, or 204 in the form of the specification."""
     databases.change_passwords(
         req.context, req.path_params['instance_id'], references.users(req.json['users']))
 
@@ -56,9 +56,11 @@ def show_user(req):
 
 
 @validation.body(schemas.UPDATE)
-@forms.answer(None, 202)
+@forms.answer(None, 202, specified_status=204)
 def update_user(req):
-    """Change the name, the host or the password of a user; 202."""
+    """Change the name, the host or the password of a user; 202, or 204 in the form of the
+    specification.
+    """
     wanted = req.json['user']
     databases.update_user(
         req.context, *_place(req), new_name=wanted.get('name'), new_host=wanted.get('host'),
