@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``backupsvc-manage task``: what is being worked on, and how far it is."""
+"""``backupsvc-manage task``: what is being worked on, how far it is, and what to do now."""
 
 import argparse
 import json
@@ -33,7 +33,17 @@ def add_parser(subparsers: Any) -> None:
         description='Follow the newest task of a backup to its end. The exit status is 0 when it '
                     'is done, 1 when it failed or was cancelled.')
     watching.add_argument('resource_id', metavar='BACKUP')
-    for action in (listing, showing, watching):
+    queueing = actions.add_parser(
+        'queue', help='have a manager verify or prune repositories',
+        description='Have a manager verify or prune repositories: all, or those of a project or '
+                    'of a name. A manager begins at its next look for tasks. One that has work '
+                    'left of this kind gets no second.')
+    queueing.add_argument('kind', choices=('verify', 'prune'))
+    queueing.add_argument('--project', metavar='ID', help='those of this project only')
+    queueing.add_argument('--container', metavar='NAME', help='those in this container only')
+    queueing.add_argument('--full', action='store_true',
+                          help='verify every byte, not only that all objects are there')
+    for action in (listing, showing, watching, queueing):
         action.add_argument('--json', action='store_true',
                             help='print JSON; watch prints a line for each change')
 
@@ -43,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from backupsvc import context, exception, objects
     cmd.config_of(args)
     objects.register_all()
-    action = {'list': _list, 'show': _show, 'watch': _watch}[args.action]
+    action = {'list': _list, 'show': _show, 'watch': _watch, 'queue': _queue}[args.action]
     try:
         return action(context.get_admin_context(), args)
     except exception.NotFound as error:
@@ -81,12 +91,44 @@ def _percent(task: dict[str, Any]) -> str:
 
 def _show(context: Any, args: argparse.Namespace) -> int:
     from backupsvc.objects.task import Task
-    task = _values(Task.get_by_id(context, args.id))
+    task = Task.get_by_id(context, args.id)
+    values = _values(task)
+    report = (task.resume_point or {}).get('report')
     if args.json:
-        print(json.dumps(task))
+        print(json.dumps(values if report is None else {**values, 'report': report}))
         return 0
-    for name, value in task.items():
+    for name, value in values.items():
         print(f'{name:<17} {"" if value is None else value}')
+    for problem in (report or {}).get('problems', ()):
+        print(f'{"problem":<17} {problem["message"]}')
+    return 0
+
+
+def _queue(context: Any, args: argparse.Namespace) -> int:
+    from backupsvc.objects.repository import RepositoryList
+    from backupsvc.objects.task import Task
+    if args.full and args.kind != 'verify':
+        print('--full is for verify only', file=sys.stderr)
+        return 2
+    filters = {name: value for name, value in (
+        ('project_id', args.project), ('container', args.container)) if value is not None}
+    queued = []
+    for repository in RepositoryList.get_all(context, filters):
+        if any(task.kind == args.kind for task in Task.live_for(context, repository.id)):
+            continue
+        task = Task(context, kind=args.kind, resource_id=repository.id,
+                    project_id=repository.project_id, request_id=context.request_id,
+                    arguments={'full': True} if args.full else {})
+        task.create()
+        queued.append({'task': task.id, 'project_id': repository.project_id,
+                       'container': repository.container})
+    if args.json:
+        print(json.dumps(queued))
+        return 0
+    for each in queued:
+        print(f'{each["task"]}  {each["project_id"]}  {each["container"]}')
+    if not queued:
+        print('There is no repository to do this for.', file=sys.stderr)
     return 0
 
 

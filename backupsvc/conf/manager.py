@@ -87,6 +87,13 @@ OPTS = [
         help='Seconds that packs which nothing refers to are kept. Must be longer than an '
              'archive may be without contact to its store.'),
     cfg.IntOpt(
+        'verify_interval',
+        default=604800, min=0,
+        help='Seconds after which a repository is verified again by a manager: that every object '
+             'which its backups refer to is there and has the right size. What is found is logged '
+             'as an error and kept with the task ("backupsvc-manage task show"). 0 turns this '
+             'off.'),
+    cfg.IntOpt(
         'progress_notification_step',
         default=10, min=1, max=100,
         help='A backup.createprogress notification is sent each time that a backup has advanced '

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Repositories that hold or held backups, and which of them a prune could win space from."""
+"""Repositories that hold or held backups, and which of them it is time to prune or verify."""
 
 import datetime
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from oslo_utils import uuidutils
 from sqlalchemy import orm
 
+from backupsvc import states
 from backupsvc.db import engine, models, statements, types
 
 _table = models.repositories
@@ -100,4 +101,25 @@ def due_for_prune(
         sa.or_(_table.c.last_pruned_at.is_(None),
                _table.c.last_pruned_at <= types.utc_now(-interval_s)))
     query = query.order_by(_table.c.last_deleted_at, _table.c.id)
+    return [dict(row) for row in session.execute(query).mappings()]
+
+
+@engine.reader
+def due_for_verify(
+    context: Any, session: orm.Session, interval_s: float,
+) -> list[dict[str, Any]]:
+    """Return repositories that were made and last verified ``interval_s`` or more ago and hold
+    backups of their own project.
+    """
+    backups = models.backups
+    before = types.utc_now(-interval_s)
+    holds_some = sa.exists().where(
+        backups.c.project_id == _table.c.project_id, backups.c.deleted == sa.false(),
+        backups.c.repository == _table.c.driver, backups.c.container == _table.c.container,
+        backups.c.status == states.AVAILABLE)
+    query = sa.select(_table).where(
+        _table.c.created_at <= before,
+        sa.or_(_table.c.last_verified_at.is_(None), _table.c.last_verified_at <= before),
+        holds_some)
+    query = query.order_by(_table.c.last_verified_at, _table.c.id)
     return [dict(row) for row in session.execute(query).mappings()]

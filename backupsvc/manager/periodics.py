@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a manager does from time to time: heartbeat, holds that outlived their task, prune."""
+"""What a manager does from time to time: heartbeat, holds that outlived their task, prune,
+verify.
+"""
 
 import datetime
 import threading
@@ -13,7 +15,7 @@ from backupsvc import context as request_context
 from backupsvc import exception, rpc, states
 from backupsvc.drivers import loader
 from backupsvc.drivers.base import Hold
-from backupsvc.manager import databases
+from backupsvc.manager import coordination, databases
 from backupsvc.manager.flows import rollback
 from backupsvc.objects.repository import Repository
 from backupsvc.objects.service import Service
@@ -22,6 +24,9 @@ from backupsvc.objects.task import Task
 LOG = log.getLogger(__name__)
 
 BINARY = 'backupsvc-manager'
+
+#: Longest time between two looks for what is due at times of its own, in seconds.
+_LONGEST_LOOK = 3600
 
 
 class Periodics:
@@ -39,6 +44,9 @@ class Periodics:
             jobs.append(('databases', self.keep_databases, interval))
         if conf.prune_interval:
             jobs.append(('prune', self.queue_prunes, conf.prune_interval))
+        if conf.verify_interval:
+            jobs.append(('verify', self.queue_verifies,
+                         min(conf.verify_interval, _LONGEST_LOOK)))
         self._threads = [
             threading.Thread(target=self._repeat, args=(name, job, interval),
                              name=f'periodic-{name}', daemon=True)
@@ -110,13 +118,26 @@ class Periodics:
     def queue_prunes(self, context: request_context.RequestContext) -> None:
         """Queue a prune of each repository in which backups were deleted since the last one."""
         conf = service_conf.current().manager
-        for record in Repository.due_for_prune(context, conf.prune_interval):
-            if Task.live_for(context, record.id):
-                continue
-            Task(context, id=uuidutils.generate_uuid(), kind=states.TASK_PRUNE,
-                 resource_id=record.id, project_id=record.project_id,
-                 request_id=context.request_id, arguments={}).create()
-            self._wake()
+        self._queue(context, states.TASK_PRUNE,
+                    lambda: Repository.due_for_prune(context, conf.prune_interval))
+
+    def queue_verifies(self, context: request_context.RequestContext) -> None:
+        """Queue a quick verify of each repository whose last one is long ago."""
+        conf = service_conf.current().manager
+        self._queue(context, states.TASK_VERIFY,
+                    lambda: Repository.due_for_verify(context, conf.verify_interval))
+
+    def _queue(self, context: request_context.RequestContext, kind: str,
+               due: Callable[[], list[Repository]]) -> None:
+        # One manager at a time looks, or each would queue what all have found.
+        with coordination.lock(f'queue-{kind}', is_waiting=False) as is_mine:
+            for record in due() if is_mine else []:
+                if Task.live_for(context, record.id):
+                    continue
+                Task(context, id=uuidutils.generate_uuid(), kind=kind, resource_id=record.id,
+                     project_id=record.project_id, request_id=context.request_id,
+                     arguments={}).create()
+                self._wake()
 
 
 def _release(context: request_context.RequestContext, hold: Hold, task: Task | None) -> None:

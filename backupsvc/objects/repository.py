@@ -50,6 +50,11 @@ class Repository(base.BackupsvcObject):
         """Return those with deletions whose last prune is ``interval_s`` or more ago."""
         return [cls.from_row(context, row) for row in db.due_for_prune(context, interval_s)]
 
+    @classmethod
+    def due_for_verify(cls, context: Any, interval_s: float) -> list[Self]:
+        """Return those with backups, made and last verified ``interval_s`` or more ago."""
+        return [cls.from_row(context, row) for row in db.due_for_verify(context, interval_s)]
+
     def mark_pruned(self) -> None:
         """Note that a prune ended; deletions since this object was read stay due."""
         self.load_row(db.mark_pruned(self._context, self.id, self.deleted_backups))

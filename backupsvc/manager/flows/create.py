@@ -11,6 +11,7 @@ from backupsvc.manager import failures
 from backupsvc.manager.flows import events, sets
 from backupsvc.manager.work import Work
 from backupsvc.objects.backup import Backup
+from backupsvc.objects.repository import Repository
 from backupsvc.orchestration import messages
 
 LOG = log.getLogger(__name__)
@@ -26,6 +27,9 @@ def run(work: Work) -> None:
     if result is None:
         work.step('hold')
         facts = _hold(work, backup)
+        # known from its first backup on, for what looks after repositories
+        work.persist(lambda: Repository.get_or_create(
+            work.context, backup.repository, backup.repository_project_id, backup.container))
         work.step('archive')
         result = _archive(work, backup, facts)
         work.remember(archived=result, facts=facts)

@@ -3,6 +3,7 @@
 
 import threading
 
+from backupsvc import states
 from backupsvc.db import engine, models
 from backupsvc.objects.repository import Repository, RepositoryList
 from tests.functional.db import records
@@ -77,3 +78,29 @@ def test_a_verify_is_noted(admin):
     repository.mark_verified()
     [found] = RepositoryList.get_all(admin)
     assert found.last_verified_at == repository.last_verified_at is not None
+
+
+def test_a_verify_is_due_when_the_last_one_is_long_ago(admin):
+    repository = Repository.get_or_create(admin, 'posix', 'p', 'c')
+
+    def due():
+        return [found.id for found in Repository.due_for_verify(admin, 3600)]
+
+    def long_ago(**columns):
+        with engine.get_engine().begin() as connection:
+            connection.execute(models.repositories.update().values(
+                {name: records.ago(3601) for name in columns}))
+
+    long_ago(created_at=True)
+    assert due() == []  # holds nothing
+    records.create_backup(admin, project_id='p', repository='posix', container='c',
+                   status=states.AVAILABLE)
+    for other in ({'project_id': 'q'}, {'container': 'd'}, {'status': states.ERROR}):
+        place = {'project_id': 'p', 'container': 'c', 'status': states.AVAILABLE, **other}
+        records.create_backup(admin, repository='posix', **place)
+    Repository.get_or_create(admin, 'posix', 'q', 'c')  # new
+    assert due() == [repository.id]
+    repository.mark_verified()
+    assert due() == []
+    long_ago(last_verified_at=True)
+    assert due() == [repository.id]

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Imported records, verify and prune, through the manager."""
 
+import concurrent.futures
+
 import pytest
 from oslo_utils import uuidutils
 
 from backupsvc import states
-from backupsvc.manager import repositories
+from backupsvc.manager import periodics, repositories
 from backupsvc.objects.repository import Repository, RepositoryList
-from backupsvc.objects.task import Task
+from backupsvc.objects.task import Task, TaskList
 from backupsvc.orchestration import backups, records
 from tests.fixtures.deployment import eventually
 from tests.functional.flows.conftest import MIB, noise, same_bytes
@@ -123,3 +125,21 @@ def test_verify_finds_what_is_damaged(rig):
     task = run_task(rig, states.TASK_VERIFY, record, full=False)
     assert {problem['backup_id'] for problem in task.resume_point['report']['problems']} == {
         backup.id}
+
+
+def test_a_manager_verifies_what_was_not_for_long(rig):
+    rig.conf.set_override('verify_interval', 1, 'manager')
+    backup = rig.backed_up(rig.volume((0, noise(7, MIB))).id)
+    record, = RepositoryList.get_all(rig.admin)
+    looks = [periodics.Periodics(f'host-{number}', rig.manager._runner.wake)
+             for number in range(4)]
+    eventually(lambda: Repository.due_for_verify(rig.admin, 1))
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda each: each.queue_verifies(rig.admin), looks))
+    task, = TaskList.get_all(rig.admin, {'resource_id': record.id})
+    done = eventually(lambda: (found := Task.get_by_id(rig.admin, task.id)).state
+                      == states.DONE and found, 60)
+    assert done.resume_point['report']['problems'] == []
+    record, = RepositoryList.get_all(rig.admin)
+    assert record.last_verified_at is not None
+    assert rig.read(backup.id).status == states.AVAILABLE

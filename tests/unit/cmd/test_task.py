@@ -9,6 +9,7 @@ import pytest
 
 from backupsvc import context, objects, states
 from backupsvc.cmd import manage
+from backupsvc.objects.repository import Repository
 from backupsvc.objects.service import Service
 from backupsvc.objects.task import Task
 from tests.fixtures import database as databases
@@ -105,3 +106,27 @@ def test_services_and_whether_they_live(config_file, admin, capsys):
     remove = ['--config-file', config_file, 'service', 'remove', 'backupsvc-manager', 'node-1']
     assert manage.main(remove) == 0
     assert manage.main(remove) == 1
+
+
+def test_queue_has_repositories_verified_once(config_file, admin, capsys):
+    mine = Repository.get_or_create(admin, 'posix', 'p', 'c')
+    Repository.get_or_create(admin, 'posix', 'q', 'c')
+    command = ['--config-file', config_file, 'task', 'queue', 'verify', '--project', 'p']
+    assert manage.main([*command, '--full', '--json']) == 0
+    queued, = json.loads(capsys.readouterr().out)
+    assert (queued['project_id'], queued['container']) == ('p', 'c')
+    task = Task.get_by_id(admin, queued['task'])
+    assert (task.kind, task.resource_id, task.arguments) == (
+        states.TASK_VERIFY, mine.id, {'full': True})
+    assert manage.main(command) == 0
+    assert capsys.readouterr().out == ''  # it has one
+    assert manage.main([*command[:4], 'prune', '--json']) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    assert manage.main([*command[:4], 'prune', '--full']) == 2
+
+
+def test_show_has_what_a_verify_found(config_file, admin, capsys):
+    task = claimed(admin, new_task(admin))
+    task.progress(resume_point={'report': {'problems': [{'message': 'object a is missing'}]}})
+    assert manage.main(['--config-file', config_file, 'task', 'show', task.id]) == 0
+    assert 'problem           object a is missing' in capsys.readouterr().out
