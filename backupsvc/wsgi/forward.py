@@ -31,6 +31,9 @@ from backupsvc.wsgi.request import Request
 
 LOG = logging.getLogger(__name__)
 
+#: The name of the service that most requests are forwarded to.
+BLOCK_STORAGE = 'Block Storage service (Cinder)'
+
 #: Bytes moved at once, either way.
 PIECE = 64 * 1024
 
@@ -202,6 +205,7 @@ class Forwarder:
     :param timeout: seconds to wait for the head of the answer, then for each piece of its body
     :param cafile: certificates that ``https`` is checked with; None takes the system's
     :param verify: False does not check certificates at all
+    :param name: what the service is called when the client is told that it does not answer
     """
 
     def __init__(
@@ -213,6 +217,7 @@ class Forwarder:
         timeout: float = 60,
         cafile: str | None = None,
         verify: bool = True,
+        name: str = 'service',
     ):
         parts = urllib.parse.urlsplit(base_url)
         if parts.scheme not in ('http', 'https') or not parts.hostname:
@@ -225,6 +230,7 @@ class Forwarder:
         self._own_prefix = own_prefix if own_prefix is None else own_prefix.rstrip('/')
         self._connect_timeout = connect_timeout
         self._timeout = timeout
+        self._name = name
         self._tls: ssl.SSLContext | None = None
         if parts.scheme == 'https':
             self._tls = ssl.create_default_context(cafile=cafile)
@@ -254,7 +260,7 @@ class Forwarder:
             return self._exchange(req, exchange, target, headers, is_chunked, rewrite)
         except BaseException as error:
             exchange.close()
-            translated = _translate(error)
+            translated = _translate(error, self._name)
             if translated is None:
                 raise
             LOG.warning('Forwarding %s to %s failed: %r', req.method, self._origin, error)
@@ -319,6 +325,7 @@ def _cached(
     connect_timeout: float,
     timeout: float,
     cafile: str | None,
+    name: str,
 ) -> Forwarder:
     return Forwarder(
         base_url,
@@ -326,14 +333,21 @@ def _cached(
         connect_timeout=connect_timeout,
         timeout=timeout,
         cafile=cafile,
+        name=name,
     )
 
 
-def to(base_url: str, *, own_prefix: str | None, cafile: str | None = None) -> Forwarder:
-    """Return the forwarder to a service, with the timeouts of the configuration."""
+def to(
+    base_url: str, *, own_prefix: str | None, name: str, cafile: str | None = None
+) -> Forwarder:
+    """Return the forwarder to a service, with the timeouts of the configuration.
+
+    :param name: what clients are told when it does not answer
+    """
     options = service_conf.current().api
     return _cached(
-        base_url, own_prefix, options.forward_connect_timeout, options.forward_timeout, cafile
+        base_url, own_prefix, options.forward_connect_timeout, options.forward_timeout, cafile,
+        name,
     )
 
 
@@ -420,14 +434,14 @@ def _request_pieces(req: Request) -> Iterator[bytes]:
         raise errors.BadRequest('The request body ended early')
 
 
-def _translate(error: BaseException) -> errors.HTTPFault | None:
+def _translate(error: BaseException, name: str) -> errors.HTTPFault | None:
     """Return what the client is told of a failed exchange; None leaves the error as it is."""
     if isinstance(error, errors.HTTPFault) or not isinstance(error, Exception):
         return None
     if isinstance(error, TimeoutError):
-        return errors.GatewayTimeout()
+        return errors.GatewayTimeout(f'The {name} behind this address did not answer in time.')
     if isinstance(error, OSError | http.client.HTTPException):
-        return errors.BadGateway()
+        return errors.BadGateway(f'The {name} behind this address could not be reached.')
     if isinstance(error, ValueError):
         # http.client refuses header values and targets that would break the request's framing.
         return errors.BadRequest()

@@ -21,7 +21,8 @@ def to_volume_service(req, path: str) -> webob.Response:
     :param path: below ``/v3``, made of literals and of ids that were checked
     """
     base_url = volumes.service_url(req.context)
-    service = _HERE if base_url is None else forward.to(base_url, own_prefix=None)
+    service = _HERE if base_url is None else forward.to(
+        base_url, own_prefix=None, name=forward.BLOCK_STORAGE)
     return service.forward(req, path)
 
 

@@ -23,7 +23,7 @@ def fallback(req) -> webob.Response | None:
     base_url = volumes.service_url(req.context)
     if base_url is None:
         return None
-    return forward.to(base_url, own_prefix=PREFIX).forward(req)
+    return forward.to(base_url, own_prefix=PREFIX, name=forward.BLOCK_STORAGE).forward(req)
 
 
 def answer(req) -> webob.Response:

@@ -40,7 +40,7 @@ def block_storage(req, path: str) -> webob.Response:
     if not url and req.context is not None:
         url = volumes.service_url(req.context)
     if url:
-        return _forward(req, url, path)
+        return _forward(req, url, path, forward.BLOCK_STORAGE)
     return _dispatch(req, _OWN_BLOCK_STORAGE, '/v3', path, 'block_storage_url')
 
 
@@ -48,7 +48,7 @@ def backup(req, path: str) -> webob.Response:
     """Forward a request to the Backup service; otherwise as ``block_storage``."""
     url = conf.current().gateway.backup_url
     if url:
-        return _forward(req, url, path)
+        return _forward(req, url, path, 'Backup service')
     return _dispatch(req, _OWN_BACKUP, '/v1', path, 'backup_url')
 
 
@@ -61,9 +61,9 @@ def _project(req) -> str:
     return project_id
 
 
-def _forward(req, url: str, path: str) -> webob.Response:
+def _forward(req, url: str, path: str, name: str) -> webob.Response:
     service = forward.to(
-        url, own_prefix=versions.PREFIX, cafile=conf.current().gateway.cafile)
+        url, own_prefix=versions.PREFIX, name=name, cafile=conf.current().gateway.cafile)
     return service.forward(req, path, place_of)
 
 

@@ -17,8 +17,14 @@ from backupsvc.engine import errors
 from backupsvc.engine.store import Buffer
 
 _TRANSIENT = frozenset({408, 425, 429, 498, 499, 500, 502, 503, 504})
-#: 413 is a quota of the account or the container, 507 a full device.
-_FULL = frozenset({413, 507})
+#: What Swift answers where the account was deleted and is not removed yet.
+_GONE = frozenset({403, 404, 410})
+_REFUSALS = {
+    401: (errors.StoreDenied, 'the credentials are refused'),
+    403: (errors.StoreDenied, 'access to the account or the container is denied'),
+    413: (errors.StoreFull, 'the quota of the account or of the container is exceeded'),
+    507: (errors.StoreFull, 'its disks are full'),
+}
 
 
 class Account:
@@ -50,14 +56,15 @@ class Account:
             token = self._session.get_token()
             url = self._storage_url or self._session.get_endpoint(**self._endpoint)
         except (ks_exceptions.Unauthorized, ks_exceptions.Forbidden) as error:
-            raise errors.StoreDenied('authentication: the credentials are refused') from error
+            raise errors.StoreDenied(
+                f'Keystone refuses the credentials for Swift: {error.message}') from error
         except (ks_exceptions.ConnectFailure, ks_exceptions.RetriableConnectionFailure,
                 ks_exceptions.HttpServerError) as error:
-            raise errors.StoreTransient(f'authentication: {error}') from error
+            raise errors.StoreTransient(f'Keystone does not answer: {error}') from error
         except ks_exceptions.ClientException as error:
-            raise errors.StoreError(f'authentication: {error}') from error
+            raise errors.StoreError(f'Keystone: {error}') from error
         if not url:
-            raise errors.StoreError('authentication: the catalog has no object store')
+            raise errors.StoreError('the catalog of Keystone has no object store')
         url = url.rstrip('/')
         if self._account_name is not None:
             url = f'{url.rpartition("/")[0]}/{urllib.parse.quote(self._account_name, safe="")}'
@@ -174,17 +181,19 @@ class SwiftClient:
 def error_of(what: str, answer: requests.Response) -> errors.StoreError:
     """Return the error for an answer's status."""
     status = answer.status_code
-    text = f'{what}: {status} {answer.reason}'
+    text = f'({what}: {status} {answer.reason})'
+    if status in _GONE and answer.headers.get('X-Account-Status', '').lower() == 'deleted':
+        return errors.StoreError(f'Swift: the account was deleted {text}')
     if status == 404:
         return errors.ObjectNotFound(what)
-    if status in (401, 403):
-        return errors.StoreDenied(text)
-    if status in _FULL:
-        return errors.StoreFull(text)
+    if status in _REFUSALS:
+        error, reason = _REFUSALS[status]
+        return error(f'Swift: {reason} {text}')
     # 422 is a body that is not what its ETag says: bytes were damaged on the way.
     if status in _TRANSIENT or status == 422:
-        return errors.StoreTransient(text, retry_after(answer.headers))
-    return errors.StoreError(text)
+        return errors.StoreTransient(f'Swift does not answer as it should {text}',
+                                     retry_after(answer.headers))
+    return errors.StoreError(f'Swift refuses {text}')
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -201,14 +210,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def translate_failure(what: str, error: Exception) -> errors.StoreError:
     """Return the error for a request that got no answer."""
     if isinstance(error, requests.exceptions.SSLError):
-        return errors.StoreError(f'{what}: the certificate of the server is refused')
+        return errors.StoreError(f'Swift: the certificate of the server is refused ({what})')
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
-        return errors.StoreError(f'{what}: {error}')
+        return errors.StoreError(f'Swift: {error} ({what})')
     reasons = ((requests.exceptions.Timeout, 'no answer in time'),
                (requests.exceptions.ConnectionError, 'the connection failed'))
     reason = next((text for kind, text in reasons if isinstance(error, kind)),
                   'the answer broke off')
-    return errors.StoreTransient(f'{what}: {reason} ({_root_cause(error)})')
+    return errors.StoreTransient(f'Swift: {reason} ({what}: {_root_cause(error)})')
 
 
 def _root_cause(error: BaseException) -> str:

@@ -164,7 +164,7 @@ class TestSwift:
 
     def test_wrong_credentials(self, swift_server):
         store = SwiftStore(swift_server.client(key='wrong'), 'container')
-        with pytest.raises(errors.StoreDenied, match='authentication'):
+        with pytest.raises(errors.StoreDenied, match='Keystone refuses the credentials'):
             store.get('a')
 
     @pytest.mark.parametrize('answer, expected', [
