@@ -295,6 +295,71 @@ class BackupInSet(InvalidBackup):
         'Invalid backup: %(backup_id)s belongs to the instance backup %(set_id)s; delete that.')
 
 
+class BackupInCheckpoint(InvalidBackup):
+    """A backup of a checkpoint goes with it only. Details: backup_id, checkpoint_id."""
+
+    message_format = (
+        'Invalid backup: %(backup_id)s belongs to the checkpoint %(checkpoint_id)s of a cluster; '
+        'its operator deletes that.')
+
+
+class CheckpointsNotConfigured(Invalid):
+    message_format = (
+        'No partitions are configured that checkpoints could be taken of; see [actuator] '
+        'partitions.')
+
+
+class CheckpointIdMissing(Invalid):
+    message_format = 'A backupId must be provided and it must be > 0'
+
+
+class CheckpointIdGiven(Invalid):
+    message_format = (
+        'No backupId may be provided: checkpoints are taken continuously, and their ids are made '
+        'here.')
+
+
+class CheckpointIdTaken(Conflict):
+    """An id that is not above the latest one. Details: requested, latest. The text, with its
+    last space, is that of Zeebe.
+    """
+
+    message_format = (
+        'Requested backup has id %(requested)s. The latest backup has id %(latest)s. Id of new '
+        'backups must be higher than the previous one. ')
+
+
+class CheckpointNotFound(NotFound):
+    message_format = 'Backup with id %(id)s does not exist'
+
+
+class CheckpointChanged(Conflict):
+    """A checkpoint is no longer in the phase or round that a manager works on. Details: id."""
+
+    message_format = 'Checkpoint %(id)s is worked on anew, or no longer.'
+
+
+class ManagersSaturated(Unavailable):
+    """Managers have more work than they get done. Details: hosts."""
+
+    message_format = (
+        'The managers %(hosts)s have too much work waiting to take a backup now; try again later.')
+
+
+class MessageNotSent(Unavailable):
+    """A manager cannot be sent a message. Details: reason."""
+
+    message_format = '%(reason)s'
+
+
+class CallTimedOut(Unavailable):
+    """A manager was sent a message and did not answer in time. Details: host, seconds."""
+
+    message_format = (
+        'Request from gateway to broker timed out. The manager %(host)s did not answer within '
+        '%(seconds)s s.')
+
+
 class DatabaseInstanceNotFound(NotFound):
     message_format = 'Instance %(instance_id)s cannot be found.'
 

@@ -60,6 +60,40 @@ DATABASE_INSTANCE_TRANSITIONS: dict[str, frozenset[str]] = {
     DELETED: frozenset(),
 }
 
+#: Of checkpoints and of their partitions, in the words of the management API. INCOMPLETE and
+#: DOES_NOT_EXIST are never stored: a checkpoint that lacks a partition is shown so.
+CHECKPOINT_IN_PROGRESS = 'IN_PROGRESS'
+CHECKPOINT_COMPLETED = 'COMPLETED'
+CHECKPOINT_FAILED = 'FAILED'
+CHECKPOINT_INCOMPLETE = 'INCOMPLETE'
+CHECKPOINT_MISSING = 'DOES_NOT_EXIST'
+
+#: COMPLETED → FAILED: a backup of it was removed by force.
+CHECKPOINT_TRANSITIONS: dict[str, frozenset[str]] = {
+    CHECKPOINT_IN_PROGRESS: frozenset({CHECKPOINT_COMPLETED, CHECKPOINT_FAILED}),
+    CHECKPOINT_COMPLETED: frozenset({CHECKPOINT_FAILED}),
+    CHECKPOINT_FAILED: frozenset(),
+}
+
+#: How far a checkpoint is: its managers come together, all of them have everything stand still,
+#: all take their snapshots, and the data are copied out.
+GATHERING = 'gathering'
+QUIESCING = 'quiescing'
+TAKING = 'taking'
+STORING = 'storing'
+
+#: What a manager has done for its share of a checkpoint in the present round.
+JOINED = 'joined'
+STILL = 'still'
+TAKEN = 'taken'
+
+#: Step → (the phase in which it is made, the phase that begins when all have made it).
+CHECKPOINT_STEPS: dict[str, tuple[str, str]] = {
+    JOINED: (GATHERING, QUIESCING),
+    STILL: (QUIESCING, TAKING),
+    TAKEN: (TAKING, STORING),
+}
+
 QUEUED = 'queued'
 RUNNING = 'running'
 DONE = 'done'
@@ -96,6 +130,8 @@ TASK_DELETE_DATABASE = 'delete_database'
 TASK_BACK_UP_DATABASE = 'back_up_database'
 TASK_DELETE_DATABASE_BACKUP = 'delete_database_backup'
 TASK_APPLY_RULES = 'apply_rules'
+TASK_CHECKPOINT = 'checkpoint'
+TASK_DELETE_CHECKPOINT = 'delete_checkpoint'
 
 #: Kinds of which a task that waits for its time lets younger ones of its resource go first.
 TASKS_IN_ANY_ORDER = (TASK_VERIFY, TASK_PRUNE)

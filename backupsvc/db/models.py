@@ -368,3 +368,68 @@ security_group_rules = sa.Table(
     *_made(),
     sa.UniqueConstraint('group_id', 'cidr', name='uq_security_group_rules_group_id_cidr'),
 )
+
+# One row for the cluster: the last id that was spent on a checkpoint, and the last position of the
+# log below.
+checkpoint_counters = sa.Table(
+    'checkpoint_counters', metadata,
+    sa.Column('name', types.string(16), primary_key=True),
+    _count('last_id'),
+    _count('last_position'),
+    *_made(),
+)
+
+# What has become of checkpoints, one event after the other; never removed.
+checkpoint_log = sa.Table(
+    'checkpoint_log', metadata,
+    sa.Column('position', sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column('checkpoint_id', sa.BigInteger, nullable=False),
+    sa.Column('event', types.string(16), nullable=False),
+    sa.Column('created_at', _time, nullable=False),
+    sa.Index('ix_checkpoint_log_checkpoint', 'checkpoint_id'),
+)
+
+checkpoints = sa.Table(
+    'checkpoints', metadata,
+    sa.Column('id', sa.BigInteger, primary_key=True, autoincrement=False),
+    # What tasks of the checkpoint as a whole have as their resource.
+    sa.Column('uuid', _identifier, nullable=False),
+    sa.Column('status', types.string(16), nullable=False),
+    # How far it is, and how often that was begun anew.
+    sa.Column('phase', types.string(16), nullable=False),
+    sa.Column('round', sa.Integer, nullable=False, server_default='0'),
+    # The place of the moment in the log, and its time.
+    sa.Column('position', sa.BigInteger),
+    sa.Column('data_timestamp', _time),
+    sa.Column('is_scheduled', sa.Boolean, nullable=False, server_default=sa.false()),
+    *_made(),
+    *_deletable(),
+    sa.UniqueConstraint('uuid', name='uq_checkpoints_uuid'),
+    sa.Index('ix_checkpoints_list', 'deleted', 'id'),
+    sa.Index('ix_checkpoints_status', 'status', 'deleted', 'id'),
+    sa.Index('ix_checkpoints_deleted_at', 'deleted_at'),
+)
+
+# The partitions that one manager backs up are its share. The backups of a share have its id as
+# their set_id; its task has it as its resource.
+checkpoint_partitions = sa.Table(
+    'checkpoint_partitions', metadata,
+    sa.Column('checkpoint_id', sa.BigInteger, sa.ForeignKey('checkpoints.id'), primary_key=True,
+              autoincrement=False),
+    sa.Column('partition_id', sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column('kind', types.string(16), nullable=False),
+    sa.Column('source_id', _identifier, nullable=False),
+    sa.Column('share_id', _identifier, nullable=False),
+    sa.Column('host', _name, nullable=False),
+    sa.Column('broker_id', sa.Integer),
+    sa.Column('broker_version', types.string(36)),
+    sa.Column('status', types.string(16), nullable=False),
+    sa.Column('fail_reason', _name),
+    # The last step of the share, and the round that it was made in.
+    sa.Column('step', types.string(16)),
+    sa.Column('step_round', sa.Integer),
+    # Of each volume: its id, the driver's snapshot, the backup.
+    sa.Column('members', types.Json),
+    *_made(),
+    sa.Index('ix_checkpoint_partitions_share', 'share_id'),
+)

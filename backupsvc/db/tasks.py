@@ -249,6 +249,28 @@ def cancel_idle(context: Any, session: orm.Session, task_id: str) -> bool:
 
 
 @engine.writer
+@engine.reader
+def longest_due(context: Any, session: orm.Session, host: str) -> float:
+    """Return for how many seconds the task has been due that ``host`` may claim and that has
+    waited longest; 0 where none waits.
+    """
+    waits = types.seconds_since(_table.c.run_after)
+    return session.scalar(
+        sa.select(waits).where(
+            _table.c.state == states.QUEUED, _due(), _is_first(), _may_run_on(host))
+        .order_by(_table.c.run_after).limit(1)) or 0.0
+
+
+@engine.writer
+def move(context: Any, session: orm.Session, resource_id: str) -> int:
+    """Take the host affinity from the live tasks of a resource; return how many there are."""
+    return statements.count_changed(
+        session,
+        sa.update(_table).where(
+            _table.c.resource_id == resource_id, _table.c.state.in_(states.TASK_LIVE))
+        .values(host_affinity=None, updated_at=types.utc_now()))
+
+
 def hasten(context: Any, session: orm.Session, resource_id: str) -> int:
     """Make the queued tasks of a resource due now, and return how many there are."""
     return statements.count_changed(

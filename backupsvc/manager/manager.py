@@ -5,7 +5,7 @@ from typing import Any
 
 import oslo_messaging as messaging
 
-from backupsvc import exception, rpc
+from backupsvc import exception, rpc, version
 from backupsvc.context import RequestContext
 from backupsvc.manager import databases, tasks
 from backupsvc.objects.database_instance import DatabaseInstance
@@ -35,3 +35,9 @@ class ManagerEndpoint:
             return databases.call(context, instance.id, verb, arguments)
         except exception.BackupsvcError:
             raise messaging.ExpectedException() from None  # goes to the caller, and not to the log
+
+    def describe(self, context: RequestContext, host: str, timeout_s: float) -> dict[str, Any]:
+        """A caller wants to know how much there is to do here."""
+        busy, slots = self._runner.load()
+        return {'version': version.version_string(), 'slots': slots, 'busy': busy,
+                'waiting_s': Task.longest_due(context, self._runner.host)}

@@ -114,6 +114,10 @@ class Runner:
     def _keep(self, what: Callable[[Work], None], interval_s: float) -> None:
         while not self._is_over.wait(interval_s):
             for work in self._running():
+    def load(self) -> tuple[int, int]:
+        """Return how many slots are busy, and how many there are."""
+        return len(self._running()), len(self._slots)
+
                 what(work)
 
     def _slot(self, kinds: Sequence[str]) -> None:
@@ -164,7 +168,8 @@ class Runner:
         except exception.LeaseLost:
             LOG.warning('Task %s is no longer ours; nothing is written', task.id)
         except (exception.BackupNotFound, exception.InstanceBackupNotFound,
-                exception.InstanceSnapshotNotFound, exception.DatabaseInstanceNotFound) as gone:
+                exception.InstanceSnapshotNotFound, exception.DatabaseInstanceNotFound,
+                exception.CheckpointNotFound) as gone:
             reason = str(gone)
             LOG.warning('Task %s has lost its record: %s', task.id, reason)
             work.persist(lambda: task.fail(reason))

@@ -111,6 +111,12 @@ class Work:
             raise self._interruption
 
     def wait(self, seconds: float) -> None:
+    @property
+    def is_lost(self) -> bool:
+        """Whether the task may be somebody else's by now."""
+        return (isinstance(self._interruption, exception.LeaseLost)
+                or time.monotonic() >= self._lease_until)
+
         """Wait, and raise as soon as the work is interrupted."""
         self._interrupted.wait(seconds)
         self.check()

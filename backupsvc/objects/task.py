@@ -202,6 +202,18 @@ class Task(base.BackupsvcObject):
         return db.release_owned(context, owner_prefix)
 
     @classmethod
+    @staticmethod
+    def longest_due(context: Any, host: str) -> float:
+        """Return for how many seconds the task has been due that ``host`` may claim and that has
+        waited longest; 0 where none waits.
+        """
+        return db.longest_due(context, host)
+
+    @staticmethod
+    def move(context: Any, resource_id: str) -> int:
+        """Let any host work on the live tasks of a resource; return how many there are."""
+        return db.move(context, resource_id)
+
     def exists_live(cls, context: Any, task_id: str) -> bool:
         """Tell whether a task is there and has not ended."""
         try:

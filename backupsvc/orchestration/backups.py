@@ -15,6 +15,7 @@ from backupsvc.drivers import loader
 from backupsvc.drivers.base import Snapshot, Volume
 from backupsvc.objects.backup import Backup, BackupList
 from backupsvc.objects.backup_set import BackupSet
+from backupsvc.objects.checkpoint import Checkpoint
 from backupsvc.objects.service import Service
 from backupsvc.objects.task import Task
 from backupsvc.orchestration import messages, placement, quota
@@ -38,7 +39,7 @@ _TICK = datetime.timedelta(microseconds=1)
 
 #: Kinds of task that a reset or a forced deletion cancels.
 _CANCELLED = (states.TASK_CREATE, states.TASK_IMPORT, states.TASK_RESTORE, states.TASK_VERIFY,
-              states.TASK_CREATE_SET, states.TASK_SNAPSHOT)
+              states.TASK_CREATE_SET, states.TASK_SNAPSHOT, states.TASK_CHECKPOINT)
 
 #: Attributes that lists can be filtered and sorted by, and the type of their values.
 ATTRIBUTES: Mapping[str, type] = {
@@ -396,13 +397,16 @@ def delete(context: RequestContext, backup_id: str) -> None:
     context.authorize(policies.DELETE, backup)
     if _set(context, backup) is not None:
         raise exception.BackupInSet(backup_id=backup.id, set_id=backup.set_id)
+    checkpoint = _checkpoint(context, backup)
+    if checkpoint is not None:
+        raise exception.BackupInCheckpoint(backup_id=backup.id, checkpoint_id=checkpoint.id)
     _begin_delete(context, backup, (states.AVAILABLE, states.ERROR), force=False)
 
 
 def force_delete(context: RequestContext, backup_id: str) -> None:
     """Have a manager remove a backup whatever its status; what is being done with it is cancelled.
 
-    A set that it belongs to is in error from then on.
+    A set that it belongs to is in error from then on, and a partition of a checkpoint has failed.
 
     :raises BackupNotFound: there is none
     """
@@ -414,6 +418,12 @@ def force_delete(context: RequestContext, backup_id: str) -> None:
         with contextlib.suppress(exception.SetChanged, exception.InstanceBackupNotFound):
             found.transition_to(states.ERROR, [states.AVAILABLE], fail_reason=(
                 f'The backup {backup.id} of volume {backup.source_id} was deleted.'))
+    checkpoint = _checkpoint(context, backup)
+    if checkpoint is not None:
+        checkpoint.fail({part.partition_id: f'Volume {backup.source_id}: its backup was deleted.'
+                         for part in checkpoint.partitions if any(
+                             member.get('backup_id') == backup.id
+                             for member in part.members or [])})
 
 
 def discard(context: RequestContext, backup: Backup) -> None:
@@ -432,6 +442,17 @@ def _set(context: RequestContext, backup: Backup) -> BackupSet | None:
         return BackupSet.get_by_id(context, backup.set_id)
     except exception.InstanceBackupNotFound:
         return None
+
+
+def _checkpoint(context: RequestContext, backup: Backup) -> Checkpoint | None:
+    """Return the checkpoint that a backup belongs to, None where that is gone or there is none."""
+    if backup.set_id is None:
+        return None
+    try:
+        found = Checkpoint.of_resource(context, backup.set_id)
+    except exception.CheckpointNotFound:
+        return None
+    return None if found.deleted else found
 
 
 def _begin_delete(

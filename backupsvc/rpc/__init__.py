@@ -25,7 +25,7 @@ from backupsvc.rpc import sender
 TOPIC = 'backupsvc-manager'
 
 #: Of the messages to managers; its history is in ``manager.py``.
-VERSION = '1.1'
+VERSION = '1.2'
 
 _lock = threading.RLock()
 _state: dict[str, Any] = {}

@@ -5,6 +5,7 @@ Version history:
 
 * 1.0: wake, cancel.
 * 1.1: call_database.
+* 1.2: describe.
 """
 
 from typing import Any
@@ -56,3 +57,21 @@ class ManagerAPI:
     def _cast(context: RequestContext, method: str, options: dict[str, Any],
               **arguments: Any) -> None:
         rpc.client().prepare(**options).cast(context, method, **arguments)
+    def describe(self, context: RequestContext, host: str, timeout_s: float) -> dict[str, Any]:
+        """Have a manager say how much it has to do.
+
+        :returns: ``version`` of it; ``slots`` and how many of them are ``busy``; ``waiting_s``,
+            for how long the oldest task that it may claim has been due, 0 for none
+        :raises MessageNotSent: the message bus does not take the message
+        :raises CallTimedOut: no answer has come within ``timeout_s``
+        """
+        try:
+            client = rpc.client().prepare(server=host, timeout=timeout_s)
+            return client.call(context, 'describe', host=host, timeout_s=timeout_s)
+        except messaging.MessagingTimeout:
+            raise exception.CallTimedOut(host=host, seconds=f'{timeout_s:.0f}') from None
+        except (messaging.MessageDeliveryFailure, OSError) as error:
+            raise exception.MessageNotSent(
+                reason='Failed to send request from gateway to broker. The manager '
+                       f'{host} cannot be reached: {error}') from error
+

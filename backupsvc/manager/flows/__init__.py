@@ -19,9 +19,11 @@ from backupsvc import states
 from backupsvc.manager.flows import (
     apply_rules,
     back_up_database,
+    checkpoint,
     create,
     create_set,
     delete,
+    delete_checkpoint,
     delete_database,
     delete_database_backup,
     delete_set,
@@ -56,6 +58,8 @@ FLOWS: dict[str, ModuleType] = {
     states.TASK_BACK_UP_DATABASE: back_up_database,
     states.TASK_DELETE_DATABASE_BACKUP: delete_database_backup,
     states.TASK_APPLY_RULES: apply_rules,
+    states.TASK_CHECKPOINT: checkpoint,
+    states.TASK_DELETE_CHECKPOINT: delete_checkpoint,
 }
 
 #: Kinds that take seconds and no mover.

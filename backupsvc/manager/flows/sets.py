@@ -99,17 +99,31 @@ def _quiesce(work: Work, instance_ids: Sequence[str], volume_ids: Sequence[str])
 
 
 def _take(work: Work, volume_ids: Sequence[str], deadline: float) -> dict[str, str]:
-    driver = loader.volume_driver()
-    taken = {}
-    for volume_id in volume_ids:
-        work.check()
-        with _naming(volume_id):
-            taken[volume_id] = driver.take_snapshot(
-                work.context, volume_id, holder=work.holder).id
+    taken = {volume_id: begin_snapshot(work, volume_id) for volume_id in volume_ids}
     for volume_id, snapshot_id in taken.items():
-        with _naming(volume_id):
-            _await(work, snapshot_id, deadline)
+        await_snapshot(work, volume_id, snapshot_id, deadline)
     return taken
+
+
+def begin_snapshot(work: Work, volume_id: str) -> str:
+    """Begin to take a snapshot of a held volume, and return its id.
+
+    :raises DriverFailed, InvalidVolume: it cannot be taken; names the volume
+    """
+    work.check()
+    with _naming(volume_id):
+        return loader.volume_driver().take_snapshot(
+            work.context, volume_id, holder=work.holder).id
+
+
+def await_snapshot(work: Work, volume_id: str, snapshot_id: str, deadline: float) -> None:
+    """Return when a snapshot of a volume is there.
+
+    :param deadline: of the monotonic clock
+    :raises DriverFailed, InvalidVolume: it has failed, or is not there in time; names the volume
+    """
+    with _naming(volume_id):
+        _await(work, snapshot_id, deadline)
 
 
 def _await(work: Work, snapshot_id: str, deadline: float) -> None:
@@ -149,6 +163,11 @@ def give_back(work: Work) -> None:
     """Let instances go on and volumes go, whichever of them the task has."""
     instance_ids, volume_ids = sources(work)
     go_on(work, instance_ids)
+    release(work, volume_ids)
+
+
+def release(work: Work, volume_ids: Sequence[str]) -> None:
+    """Let volumes go, whichever of them the task has."""
     driver = loader.volume_driver()
     for volume_id in volume_ids:
         surely('Volume', volume_id, functools.partial(
@@ -162,9 +181,12 @@ def discard(work: Work, volume_ids: Sequence[str]) -> None:
         driver.remove_taken(work.context, volume_id, holder=work.holder)
 
 
-def discard_surely(work: Work) -> None:
-    """``discard`` at the end of a task, where a failure is left to the sweep."""
-    for volume_id in sources(work)[1]:
+def discard_surely(work: Work, volume_ids: Sequence[str] | None = None) -> None:
+    """``discard`` at the end of a task, where a failure is left to the sweep.
+
+    :param volume_ids: None takes those that the task is about
+    """
+    for volume_id in sources(work)[1] if volume_ids is None else volume_ids:
         surely('Volume', volume_id, functools.partial(discard, work, [volume_id]))
 
 

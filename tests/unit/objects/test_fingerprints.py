@@ -17,6 +17,8 @@ FINGERPRINTS = {
     'Backup': '1.0-285621f0eeb8a476614f0cf27084bd98',
     'BackupList': '1.0-15ecf022a68ddbb8c2a6739cfc9f8f5e',
     'BackupSet': '1.0-0f33a78e414036ae16954b84f42168af',
+    'Checkpoint': '1.0-b5cacfb7fb3cd749777e73889bb0ebcc',
+    'CheckpointPartition': '1.0-2033d9d1aac53e2e30e28599c3e23a53',
     'DatabaseInstance': '1.0-0925e8db67c1781372709d1eefbf2c39',
     'DatabaseInstanceList': '1.0-15ecf022a68ddbb8c2a6739cfc9f8f5e',
     'InstanceSnapshot': '1.0-23364fc3b56091d091459fd7606195d2',
