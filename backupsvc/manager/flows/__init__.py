@@ -66,4 +66,5 @@ FLOWS: dict[str, ModuleType] = {
 SHORT: tuple[str, ...] = (
     states.TASK_DELETE, states.TASK_IMPORT, states.TASK_CREATE_SET, states.TASK_DELETE_SET,
     states.TASK_SNAPSHOT, states.TASK_DELETE_SNAPSHOT, states.TASK_RESTART_DATABASE,
-    states.TASK_DELETE_DATABASE_BACKUP, states.TASK_APPLY_RULES)
+    states.TASK_DELETE_DATABASE_BACKUP, states.TASK_APPLY_RULES, states.TASK_CHECKPOINT,
+    states.TASK_DELETE_CHECKPOINT)
