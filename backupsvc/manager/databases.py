@@ -14,6 +14,7 @@ from backupsvc.drivers.base import Database, Listing, NewDatabaseUser, NewVolume
 from backupsvc.objects.database_instance import DatabaseInstance, DatabaseInstanceList
 from backupsvc.objects.security_group import SecurityGroup
 from backupsvc.objects.task import Task
+from backupsvc.rpc import sealing
 
 LOG = log.getLogger(__name__)
 
@@ -26,6 +27,9 @@ VERBS = frozenset((
     'create_users', 'update_user', 'delete_user', 'grant', 'revoke', 'enable_root',
     'disable_root', 'is_root_enabled'))
 
+#: The keys that sealed arguments are opened with.
+_keys = sealing.Keys()
+
 #: Statuses in which a server should run.
 _RUNNING = (states.ACTIVE, states.BACKING_UP, states.SHUTDOWN)
 
@@ -34,8 +38,14 @@ def call(context: RequestContext, instance_id: str, verb: str,
          arguments: Mapping[str, Any]) -> Any:
     """Call a verb of the driver with plain values, and return plain values.
 
+    :param arguments: of the verb; or ``sealed``: those, as ``rpc.sealing`` seals them. The verb
+        ``make_key`` gives the key for that
     :raises BackupsvcError: what the verb raises
     """
+    if verb == 'make_key':
+        return _keys.make()
+    if 'sealed' in arguments:
+        arguments = _keys.open(arguments['sealed'], sealing.label(instance_id, verb))
     if verb not in VERBS:
         raise exception.Unsupported(f'There is no verb {verb}.')
     function = getattr(loader.database_driver(), verb)

@@ -2,10 +2,11 @@
 """Use cases of what is in a database instance: databases, users, root.
 
 All of it is read from the server and changed there, by the manager on the server's host, while the
-caller waits. Passwords are hashed before anything else sees them.
+caller waits. Passwords are hashed before anything else sees them, and the hashes travel sealed.
 """
 
 import dataclasses
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +17,13 @@ from backupsvc.drivers.base import Database, DatabaseUser
 from backupsvc.objects.database_instance import DatabaseInstance
 from backupsvc.orchestration.database_instances import NewUser
 from backupsvc.policies import databases as policies
+from backupsvc.rpc import sealing
 
 #: Statuses in which a server answers.
 _SERVING = (states.ACTIVE, states.BACKING_UP)
+
+#: Verbs whose arguments have hashes of passwords.
+_SECRET = ('create_users', 'update_user', 'enable_root')
 
 
 def _ready(context: RequestContext, instance_id: str, rule: str,
@@ -43,10 +48,20 @@ def _ask(context: RequestContext, instance_id: str, rule: str, verb: str,
 
 
 def _change(context: RequestContext, instance_id: str, rule: str, verb: str,
-            **arguments: Any) -> Any:
+            **arguments: Any) -> None:
     """Have something changed in the server; errors as of ``_ask``, and busy while backed up."""
     instance = _ready(context, instance_id, rule, (states.ACTIVE,))
-    return rpc.manager_api().call_database(context, instance, verb, arguments)
+    _call(context, instance, verb, arguments)
+
+
+def _call(context: RequestContext, instance: DatabaseInstance, verb: str,
+          arguments: dict[str, Any]) -> None:
+    """Call a verb; what is secret in it can be read by the instance's manager alone."""
+    manager = rpc.manager_api()
+    if verb in _SECRET:
+        key = manager.call_database(context, instance, 'make_key', {})
+        arguments = {'sealed': sealing.seal(key, sealing.label(instance.id, verb), arguments)}
+    manager.call_database(context, instance, verb, arguments)
 
 
 # Databases ---------------------------------------------------------------------------------------
@@ -144,7 +159,7 @@ def change_passwords(context: RequestContext, instance_id: str,
         rpc.manager_api().call_database(
             context, instance, 'show_user', {'name': user.name, 'host': user.host})
     for user in users:
-        rpc.manager_api().call_database(context, instance, 'update_user', {
+        _call(context, instance, 'update_user', {
             'name': user.name, 'host': user.host, 'password_hash': _hash(user.password)})
 
 
@@ -188,7 +203,10 @@ def is_root_enabled(context: RequestContext, instance_id: str) -> bool:
 
 def enable_root(context: RequestContext, instance_id: str, password: str | None = None) -> str:
     """Let root log in from everywhere and return its password: the given one, or a new one."""
-    return _change(context, instance_id, policies.ROOT_ENABLE, 'enable_root', password=password)
+    password = password or secrets.token_urlsafe(24)
+    _change(context, instance_id, policies.ROOT_ENABLE, 'enable_root',
+            password_hash=_hash(password))
+    return password
 
 
 def disable_root(context: RequestContext, instance_id: str) -> None:

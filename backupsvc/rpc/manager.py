@@ -24,9 +24,14 @@ class ManagerAPI:
     """
 
     def wake(self, context: RequestContext, task: Task) -> None:
-        """Tell a manager, that of the task's host if it has an affinity, that a task is queued."""
+        """Tell a manager, that of the task's host if it has an affinity, that a task is queued.
+
+        What it is to be done with is read from the row: it may hold what others must not see.
+        """
         options = {'server': task.host_affinity} if task.host_affinity else {}
-        rpc.send(f'wake of task {task.id}', self._cast, context, 'wake', options, task=task)
+        told: Any = task.obj_clone()
+        told.arguments = told.resume_point = None
+        rpc.send(f'wake of task {task.id}', self._cast, context, 'wake', options, task=told)
 
     def cancel(self, context: RequestContext, task_id: str) -> None:
         """Tell every manager that the cancel flag of a task is set."""
@@ -37,7 +42,7 @@ class ManagerAPI:
                       arguments: dict[str, Any]) -> Any:
         """Have the manager on whose host a server is call a verb of the database driver.
 
-        :param arguments: plain values
+        :param arguments: plain values; secret ones are sealed (``rpc.sealing``)
         :returns: plain values
         :raises BackupsvcError: what the verb raises
         :raises Unavailable: the manager does not answer
@@ -53,10 +58,6 @@ class ManagerAPI:
         except messaging.MessageDeliveryFailure:
             raise exception.Unavailable('The message bus does not answer.') from None
 
-    @staticmethod
-    def _cast(context: RequestContext, method: str, options: dict[str, Any],
-              **arguments: Any) -> None:
-        rpc.client().prepare(**options).cast(context, method, **arguments)
     def describe(self, context: RequestContext, host: str, timeout_s: float) -> dict[str, Any]:
         """Have a manager say how much it has to do.
 
@@ -75,3 +76,7 @@ class ManagerAPI:
                 reason='Failed to send request from gateway to broker. The manager '
                        f'{host} cannot be reached: {error}') from error
 
+    @staticmethod
+    def _cast(context: RequestContext, method: str, options: dict[str, Any],
+              **arguments: Any) -> None:
+        rpc.client().prepare(**options).cast(context, method, **arguments)

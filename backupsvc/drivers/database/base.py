@@ -305,10 +305,11 @@ class DatabaseDriver(Driver):
         """
 
     @abc.abstractmethod
-    def enable_root(self, context: RequestContext, instance_id: str,
-                    password: str | None = None) -> str:
-        """Let ``root`` in from everywhere, with the password or a new one, and return that.
-        Enabled already: it has that password from now on.
+    def enable_root(self, context: RequestContext, instance_id: str, password_hash: str) -> None:
+        """Let ``root`` in from everywhere with a password. Enabled already: it has that one from
+        now on.
+
+        :param password_hash: of ``hash_password``
         """
 
     @abc.abstractmethod

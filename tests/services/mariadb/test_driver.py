@@ -94,7 +94,7 @@ def test_no_password_is_kept(servers, driver, server):
     seen = []
     driver.create_users(ADMIN, server, [servers.user('joe', password=SECRET)])
     driver.update_user(ADMIN, server, 'joe', password_hash=driver.hash_password(SECRET + '2'))
-    driver.enable_root(ADMIN, server, SECRET)
+    driver.enable_root(ADMIN, server, driver.hash_password(SECRET))
     with driver.dump(ADMIN, server) as dump:
         seen += [word for _, words in commands() for word in words]
         data = drained(dump)
@@ -298,7 +298,7 @@ def test_a_manager_is_killed_while_it_makes_a_server(servers, driver, moment):
 
 def test_root_can_harm_itself_only(servers, driver, server):
     """Somebody who is root removes our accounts and stops the server."""
-    driver.enable_root(ADMIN, server, PASSWORD)
+    driver.enable_root(ADMIN, server, driver.hash_password(PASSWORD))
     with servers.connect(server, 'root') as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM mysql.global_priv WHERE user LIKE 'os%'")
         cursor.execute('FLUSH PRIVILEGES')

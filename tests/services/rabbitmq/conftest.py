@@ -31,9 +31,13 @@ def mariadb(tmp_path):
 
 
 class Relay:
-    """Passes bytes to the broker and back until it is cut; then refuses, until it is mended."""
+    """Passes bytes to the broker and back until it is cut; then refuses, until it is mended.
+
+    :ivar seen: all that was passed so far
+    """
 
     def __init__(self):
+        self.seen = bytearray()
         self._lock = threading.Lock()
         self._pairs = []
         self._listener = None
@@ -63,25 +67,20 @@ class Relay:
                 self._pairs += [near, far]
             threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
 
-    @staticmethod
-    def _pass(near, far):
+    def _pass(self, near, far):
         try:
             while True:
                 for source in select.select([near, far], [], [])[0]:
                     data = source.recv(65536)
                     if not data:
                         return
+                    self.seen += data
                     (far if source is near else near).sendall(data)
         except (OSError, ValueError):  # cut, or one side has closed
             return
         finally:
             near.close()
             far.close()
-
-
-
-
-
 
 
 @pytest.fixture

@@ -200,14 +200,13 @@ class Accounts:
 
     # -- root
 
-    def enable_root(self, password: str | None) -> str:
-        password = password or secrets.token_urlsafe(24)
+    def enable_root(self, password_hash: str) -> None:
+        _check_hash(password_hash)
         account = _account(ROOT, '%')
         self._execute(f'CREATE USER IF NOT EXISTS {account}'
-                      f" IDENTIFIED BY PASSWORD '{hash_password(password)}'")
-        self._set_password(ROOT, '%', hash_password(password))
+                      f" IDENTIFIED BY PASSWORD '{password_hash}'")
+        self._set_password(ROOT, '%', password_hash)
         self._execute(f'GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION')
-        return password
 
     def disable_root(self) -> None:
         self._execute(f'DROP USER IF EXISTS {_account(ROOT, "%")}')

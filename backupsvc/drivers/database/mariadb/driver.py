@@ -293,10 +293,9 @@ class MariadbDatabaseDriver(DatabaseDriver):
         with self._accounts(instance_id) as found:
             found.revoke(name, host, database)
 
-    def enable_root(self, context: RequestContext, instance_id: str,
-                    password: str | None = None) -> str:
+    def enable_root(self, context: RequestContext, instance_id: str, password_hash: str) -> None:
         with self._accounts(instance_id) as found:
-            return found.enable_root(password)
+            found.enable_root(password_hash)
 
     def disable_root(self, context: RequestContext, instance_id: str) -> None:
         with self._accounts(instance_id) as found:
