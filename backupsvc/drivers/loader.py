@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backupsvc.drivers.base import Driver
     from backupsvc.drivers.database.base import DatabaseDriver
     from backupsvc.drivers.instance.base import InstanceDriver
+    from backupsvc.drivers.foreign.base import ForeignBackupDriver
     from backupsvc.drivers.repository.base import RepositoryDriver
     from backupsvc.drivers.volume.base import VolumeDriver
     from backupsvc.engine.store import Store
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 DISTRIBUTION = 'backupsvc'
-FAMILIES = ('volume', 'instance', 'repository', 'database')
+FAMILIES = ('volume', 'instance', 'repository', 'database', 'foreign')
 #: Option groups of families that are not called as the family is.
 _GROUPS = {'database': 'database_instances'}
 STORES_GROUP = 'backupsvc.stores'
@@ -78,6 +79,22 @@ def database_driver() -> DatabaseDriver:
 
 def list_drivers(family: str) -> list[str]:
     """Return the names of the installed drivers of a family, ascending."""
+def foreign_driver(name: str) -> ForeignBackupDriver:
+    """Return a driver that reads backups of another service, the same instance every time.
+
+    :raises DriverNotFound: no such driver is installed
+    """
+    return _driver('foreign', name)
+
+
+def find_foreign_driver(service: str) -> str | None:
+    """Return the name of the driver that reads the records of a service, None where none does."""
+    for name in list_drivers('foreign'):
+        if service in load_class('foreign', name).services:  # type: ignore[attr-defined]
+            return name
+    return None
+
+
     return sorted({point.name for point in _entry_points(_group(family))})
 
 

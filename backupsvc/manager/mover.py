@@ -40,7 +40,7 @@ from backupsvc.conf import (
 from backupsvc.context import RequestContext
 from backupsvc.drivers import loader
 from backupsvc.engine import errors
-from backupsvc.manager import failures, repositories, reverting
+from backupsvc.manager import failures, foreign, repositories, reverting
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -106,6 +106,13 @@ def _restore(context: RequestContext, job: dict[str, Any], report: Report,
                               cancelled=cancelled.is_set)
 
 
+def _restore_foreign(context: RequestContext, job: dict[str, Any], report: Report,
+                     cancelled: threading.Event) -> Any:
+    with contextlib.closing(loader.volume_driver().open_target(
+            context, job['volume_id'], holder=job['holder'])) as target:
+        return foreign.restore(context, job, target, report, cancelled.is_set)
+
+
 def _verify(context: RequestContext, job: dict[str, Any], report: Report,
             cancelled: threading.Event) -> Any:
     with _repository(context, job) as opened:
@@ -143,7 +150,8 @@ def _load(context: RequestContext, job: dict[str, Any], report: Report,
     return dumps.load(context, job, report, cancelled)
 
 
-_VERBS = {'archive': _archive, 'restore': _restore, 'verify': _verify, 'prune': _prune,
+_VERBS = {'archive': _archive, 'restore': _restore,
+          'restore_foreign': _restore_foreign, 'verify': _verify, 'prune': _prune,
           'rollback': _rollback, 'dump': _dump, 'load': _load}
 
 
@@ -203,13 +211,22 @@ def option_groups(drivers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, lis
             yield group, list(opts)
 
 
+def _register(conf: cfg.ConfigOpts, found: Iterable[tuple[str, list[cfg.Opt]]],
+              required: bool) -> None:
+    for group, opts in found:
+        conf.register_opts([opt for opt in opts if opt.required == required],
+                           group=None if group == 'DEFAULT' else group)
+
+
 def _configure(job: dict[str, Any]) -> None:
     """Read the manager's configuration files and take over its values of our own options."""
     conf = cfg.ConfigOpts()
-    for group, opts in option_groups(job['drivers']):
-        conf.register_opts(opts, group=None if group == 'DEFAULT' else group)
+    found = list(option_groups(job['drivers']))
+    # A driver complains itself where it misses something that it needs for this job.
+    _register(conf, found, required=False)
     conf([], project='backupsvc', default_config_files=job['config_files'],
          default_config_dirs=job['config_dirs'])
+    _register(conf, found, required=True)
     for group, values in job['options'].items():
         for name, value in values.items():
             if value is not None:

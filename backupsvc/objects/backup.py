@@ -15,6 +15,9 @@ from backupsvc.objects import base
 from backupsvc.objects.fields import JsonField, UtcDateTimeField
 from backupsvc.objects.task import Task
 
+#: Begins the ``repository`` of a backup that another service made; its driver's name follows.
+_FOREIGN = 'foreign:'
+
 #: Characters that ``fail_reason`` holds.
 FAIL_REASON_LENGTH = 255
 
@@ -46,6 +49,11 @@ def sources(status: str, expected: Collection[str] | None) -> frozenset[str]:
     if expected is None:
         return allowed
     return (allowed | {status}) & frozenset(expected)
+
+
+def foreign_repository(driver: str) -> str:
+    """Return the ``repository`` of backups that a foreign driver reads."""
+    return _FOREIGN + driver
 
 
 @base.register
@@ -99,6 +107,17 @@ class Backup(base.BackupsvcObject):
     def is_incremental(self) -> bool:
         """Whether it was made from another backup, live or not."""
         return self.parent_id is not None
+
+    @property
+    def foreign_driver(self) -> str | None:
+        """Name of the driver that reads the data where another service keeps it, None for ours."""
+        name = self.repository or ''
+        return name.removeprefix(_FOREIGN) if name.startswith(_FOREIGN) else None
+
+    @property
+    def place(self) -> dict[str, Any] | None:
+        """Where the data of another service's backup lies, as its driver found it."""
+        return (self.source_facts or {}).get('place') if self.foreign_driver else None
 
     @property
     def metadata_version(self) -> str:

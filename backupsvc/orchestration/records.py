@@ -89,8 +89,13 @@ def export(context: RequestContext, backup_id: str) -> Record:
             'manifest_id': backup.manifest_id,
         },
     }
+    service = SERVICE
+    if backup.place:  # its own service can read the record again
+        service = backup.place['service']
+        values.update(service=service, driver_info={},
+                      service_metadata=backup.place['layers'][0]['prefix'])
     text = json.dumps(values, sort_keys=True)
-    return Record(SERVICE, base64.b64encode(text.encode()).decode())
+    return Record(service, base64.b64encode(text.encode()).decode())
 
 
 def _iso(moment: datetime.datetime | None) -> str | None:

@@ -34,10 +34,11 @@ def run(work: Work) -> None:
 def _owns_data(backup: Backup) -> bool:
     """Tell whether the record stands for stored data.
 
-    An imported one does so once its import has found the data; until then it only names a place,
-    which may be another's.
+    That of another service stays its own. An imported one of ours does so once its import has
+    found the data; until then it only names a place, which may be another's.
     """
-    return bool(backup.container) and backup.source_id != records.UNKNOWN_SOURCE
+    is_ours = bool(backup.container) and not backup.foreign_driver
+    return is_ours and backup.source_id != records.UNKNOWN_SOURCE
 
 
 def fail(work: Work, failure: failures.Failure) -> None:

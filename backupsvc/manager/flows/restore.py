@@ -76,6 +76,13 @@ def _await_volume(work: Work) -> Volume:
 
 
 def _restore(work: Work, backup: Backup, volume_id: str) -> None:
+    if backup.foreign_driver:
+        work.move('restore_foreign', {
+            'drivers': [('volume', service_conf.current().volume.driver),
+                        ('foreign', backup.foreign_driver)],
+            'driver': backup.foreign_driver, 'place': backup.place,
+            'volume_id': volume_id, 'holder': work.holder, 'size_bytes': backup.logical_bytes})
+        return
     work.move('restore', {
         'backup_id': backup.manifest_id,
         'volume_id': volume_id,
