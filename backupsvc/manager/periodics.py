@@ -15,7 +15,7 @@ from backupsvc import context as request_context
 from backupsvc import exception, rpc, states
 from backupsvc.drivers import loader
 from backupsvc.drivers.base import Hold
-from backupsvc.manager import coordination, databases
+from backupsvc.manager import checkpoints, coordination, databases
 from backupsvc.manager.flows import rollback
 from backupsvc.objects.repository import Repository
 from backupsvc.objects.service import Service
@@ -35,10 +35,13 @@ class Periodics:
     def __init__(self, host: str, wake: Callable[[], None]):
         self._host = host
         self._wake = wake
+        self._started_at = timeutils.utcnow(with_timezone=True)
         self._is_over = threading.Event()
         conf = service_conf.current().manager
         jobs = [('heartbeat', self.heartbeat, conf.heartbeat_interval),
-                ('holds', self.release_holds, conf.hold_sweep_interval)]
+                ('holds', self.release_holds, conf.hold_sweep_interval),
+                ('checkpoints', self.look_after_checkpoints,
+                 service_conf.current().actuator.check_interval)]
         interval = service_conf.current().database_instances.check_interval
         if interval:
             jobs.append(('databases', self.keep_databases, interval))
@@ -114,6 +117,12 @@ class Periodics:
     def keep_databases(self, context: request_context.RequestContext) -> None:
         """Start the database servers of this host that should run and do not."""
         databases.keep_running(context, self._host)
+
+    def look_after_checkpoints(self, context: request_context.RequestContext) -> None:
+        """Take checkpoints that are due, delete those that are not kept, fail those that nobody
+        can end.
+        """
+        checkpoints.look(context, self._started_at)
 
     def queue_prunes(self, context: request_context.RequestContext) -> None:
         """Queue a prune of each repository in which backups were deleted since the last one."""

@@ -305,7 +305,7 @@ def aggregate(partitions: Collection[PartitionState]) -> tuple[str, str | None]:
     if failed:
         return states.CHECKPOINT_FAILED, ''.join(
             f'Backup on partition {part.id} failed due to '
-            f'{part.failure_reason or _UNKNOWN_REASON}. ' for part in failed)
+            f'{(part.failure_reason or _UNKNOWN_REASON).removesuffix(".")}. ' for part in failed)
     found = {part.state for part in partitions}
     if states.CHECKPOINT_MISSING in found:
         alone = found == {states.CHECKPOINT_MISSING}
@@ -384,3 +384,17 @@ def cancel(context: RequestContext, record: objects.Checkpoint,
     members = BackupList.of_sets(context, list(found))
     for resource_id in [*found, *(each.id for known in members.values() for each in known)]:
         backups.cancel_work(context, resource_id)
+
+
+def reasons(
+    record: objects.Checkpoint, guilty: Collection[int], reason: str
+) -> dict[int, str]:
+    """Return why each partition of a checkpoint has failed whose snapshots are not all there.
+
+    :param guilty: ids of the partitions whose snapshots could not be taken, for ``reason``
+    """
+    which = ', '.join(map(str, sorted(guilty)))
+    word = 'partition' if len(guilty) == 1 else 'partitions'
+    return {part.partition_id: reason if part.partition_id in guilty else
+            f'No snapshot was taken, because that of {word} {which} was not.'
+            for part in record.partitions}

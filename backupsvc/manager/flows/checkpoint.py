@@ -15,7 +15,7 @@ from typing import Any
 from oslo_utils import timeutils
 
 from backupsvc import conf as service_conf
-from backupsvc import exception, rpc, states
+from backupsvc import exception, rpc, states, version
 from backupsvc.context import RequestContext
 from backupsvc.drivers import loader
 from backupsvc.manager import failures
@@ -23,8 +23,9 @@ from backupsvc.manager.flows import moments, standstill
 from backupsvc.manager.work import Work
 from backupsvc.objects.backup import Backup, BackupList
 from backupsvc.objects.checkpoint import Checkpoint, CheckpointPartition
-from backupsvc.objects.task import Task, TaskList
-from backupsvc.orchestration import backups
+from backupsvc.objects.service import ServiceList
+from backupsvc.objects.task import TaskList
+from backupsvc.orchestration import backups, checkpoints, placement
 
 #: Seconds between two looks at the members, where none of them tells that it has ended.
 LOOK = 2.0
@@ -42,6 +43,7 @@ def run(work: Work) -> None:
     if not any(part.is_in_progress for part in own):
         _end(work, record, own)
         return
+    _note_manager(work, record, own)
     if 'storing' not in work.resume_point:
         moments.take(work, record)
         _begin_storing(work, Checkpoint.get_by_id(work.context, record.id, read_deleted=True))
@@ -49,6 +51,19 @@ def run(work: Work) -> None:
     _store(work, record)
     record = Checkpoint.of_resource(work.context, work.task.resource_id)
     _end(work, record, record.share(work.task.resource_id))
+
+
+def _note_manager(
+    work: Work, record: Checkpoint, own: Sequence[CheckpointPartition],
+) -> None:
+    """Write who works on the share, where that is not whose it was."""
+    host = work.task.owner.rpartition(':')[0]
+    if own[0].host == host:
+        return
+    found = list(ServiceList.get_all(work.context, {'binary': placement.BINARY, 'host': host}))
+    work.persist(lambda: record.assign(
+        work.task.resource_id, host=host, broker_id=found[0].id if found else None,
+        broker_version=version.version_string()))
 
 
 def fail(work: Work, failure: failures.Failure) -> None:
@@ -69,7 +84,8 @@ def _give_up(work: Work, record: Checkpoint, reason: str) -> None:
     own = [part.partition_id for part in record.share(work.task.resource_id)]
     reasons = dict.fromkeys(own, reason)
     if 'storing' not in work.resume_point:
-        reasons = _reasons(record, own, work.resume_point.get('at_fault'), reason)
+        at_fault = work.resume_point.get('at_fault')
+        reasons = checkpoints.reasons(record, own if at_fault is None else [at_fault], reason)
     standstill.give_back(work)
     work.persist(lambda: record.fail_unfinished(reasons))
     moments.wake_others(work, record)
@@ -82,21 +98,9 @@ def _undo(work: Work) -> None:
     :raises Postponed: some are still read
     """
     _stop_members(work)
-    if _sort_out(work, _members(work))[1]:
+    if _busy(work, [backup.id for backup in _members(work)]):
         raise failures.Postponed('its volumes are being given up', LOOK)
     standstill.undo(work)
-
-
-def _reasons(
-    record: Checkpoint, own: Collection[int], at_fault: int | None, reason: str,
-) -> dict[int, str]:
-    """Return why each partition has failed: without the snapshots of all there are none."""
-    guilty = own if at_fault is None else [at_fault]
-    which = ', '.join(map(str, sorted(guilty)))
-    word = 'partition' if len(guilty) == 1 else 'partitions'
-    return {part.partition_id: reason if part.partition_id in guilty else
-            f'No snapshot was taken, because that of {word} {which} was not.'
-            for part in record.partitions}
 
 
 # Storing -----------------------------------------------------------------------------------------
@@ -170,20 +174,22 @@ def _store(work: Work, record: Checkpoint) -> None:
     """
     record = Checkpoint.get_by_id(work.context, record.id, read_deleted=True)
     own = record.share(work.task.resource_id)
+    busy = _busy(work, [member['backup_id'] for part in own for member in part.members])
     found = {backup.id: backup for backup in _members(work)}
     failed = _failed(own, found)
     done = [part.partition_id for part in own if part.partition_id not in failed and all(
         found[member['backup_id']].status == states.AVAILABLE for member in part.members)]
     work.persist(lambda: record.fail_unfinished(failed))
     work.persist(lambda: record.complete(done))
-    waiting, busy = _sort_out(work, found.values())
+    waiting = [backup for backup in found.values()
+               if backup.status == states.CREATING and backup.id not in busy]
     lost = {member['backup_id'] for part in own if part.partition_id in failed
             for member in part.members}
     for backup in [each for each in waiting if each.id in lost]:
         _give_up_member(backup)
         waiting.remove(backup)
     limit = service_conf.current().actuator.concurrency or len(found)
-    _queue(work, record, own, waiting[:max(0, limit - busy)])
+    _queue(work, record, own, waiting[:max(0, limit - len(busy))])
     if waiting or busy:
         raise failures.Postponed('its volumes are being stored', LOOK)
 
@@ -210,17 +216,15 @@ def _failed(
     return failed
 
 
-def _sort_out(work: Work, found: Collection[Backup]) -> tuple[list[Backup], int]:
-    """Return the backups that nobody has been asked to make, and the number of those that somebody
-    makes.
+def _busy(work: Work, backup_ids: Collection[str]) -> set[str]:
+    """Return those of some backups that somebody makes.
+
+    To be asked before the backups are read: one that is read as being made, though nobody was
+    making it before, has not been begun. The other way round it may have ended in between.
     """
-    creating = [backup for backup in found if backup.status == states.CREATING]
-    if not creating:
-        return [], 0
-    busy = {task.resource_id for task in TaskList.get_all(work.context, {
-        'resource_id': [backup.id for backup in creating], 'state': states.TASK_LIVE})}
-    waiting = [backup for backup in creating if backup.id not in busy]
-    return waiting, len(busy)
+    return {task.resource_id for task in TaskList.get_all(work.context, {
+        'resource_id': list(backup_ids), 'kind': states.TASK_CREATE,
+        'state': states.TASK_LIVE})}
 
 
 def _queue(
@@ -251,12 +255,11 @@ def _queue(
 
 def _stop_members(work: Work) -> None:
     """Have no volume of the share stored any more."""
+    busy = _busy(work, [backup.id for backup in _members(work)])
     for backup in _members(work):
-        if backup.status != states.CREATING:
-            continue
-        if Task.live_for(work.context, backup.id):
+        if backup.id in busy:
             backups.cancel_work(work.context, backup.id)
-        else:
+        elif backup.status == states.CREATING:
             _give_up_member(backup)
 
 

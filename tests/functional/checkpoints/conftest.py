@@ -71,7 +71,7 @@ class Cluster:
         copies = {}
         for found in self.members(checkpoint_id).values():
             for backup in found:
-                copies[backup.source_id] = restores.restore(self.admin, backup.id).volume_id
+                copies[backup.source_id] = restores.restore(self.rig.user, backup.id).volume_id
                 self.rig.settled(backup.id)
         return copies
 
