@@ -18,16 +18,20 @@ class RequestContext(context.RequestContext):
     :param is_admin: None asks rule ``context_is_admin``; True adds the admin role, so that
         policies and rows agree
     :param service_catalog: the token's catalog as Keystone wrote it, a list
+    :param trust_id: lets work that goes on after the request act for the user, where a driver
+        needs that
     """
 
     def __init__(
         self,
         is_admin: bool | None = None,
         service_catalog: list[dict] | None = None,
+        trust_id: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(is_admin=bool(is_admin), **kwargs)
         self.service_catalog = service_catalog or []
+        self.trust_id = trust_id
         if is_admin is None:
             from backupsvc import policy
             self.is_admin = policy.is_admin(self.to_policy_values())
@@ -45,6 +49,7 @@ class RequestContext(context.RequestContext):
         values = super().to_dict()
         values['is_admin'] = self.is_admin
         values['service_catalog'] = self.service_catalog
+        values['trust_id'] = self.trust_id
         return values
 
     @classmethod
@@ -52,6 +57,7 @@ class RequestContext(context.RequestContext):
         """Return the context that ``to_dict`` described; not made the thread's current one."""
         kwargs.setdefault('is_admin', values.get('is_admin', False))
         kwargs.setdefault('service_catalog', values.get('service_catalog'))
+        kwargs.setdefault('trust_id', values.get('trust_id'))
         kwargs.setdefault('overwrite', False)
         return super().from_dict(dict(values), **kwargs)
 

@@ -20,6 +20,7 @@ from backupsvc.manager.flows import rollback
 from backupsvc.objects.repository import Repository
 from backupsvc.objects.service import Service
 from backupsvc.objects.task import Task
+from backupsvc.orchestration import trusts
 
 LOG = log.getLogger(__name__)
 
@@ -37,9 +38,11 @@ class Periodics:
         self._wake = wake
         self._started_at = timeutils.utcnow(with_timezone=True)
         self._is_over = threading.Event()
+        self._unused_trusts: set[str] = set()
         conf = service_conf.current().manager
         jobs = [('heartbeat', self.heartbeat, conf.heartbeat_interval),
                 ('holds', self.release_holds, conf.hold_sweep_interval),
+                ('trusts', self.give_back_trusts, conf.hold_sweep_interval),
                 ('checkpoints', self.look_after_checkpoints,
                  service_conf.current().actuator.check_interval)]
         interval = service_conf.current().database_instances.check_interval
@@ -113,6 +116,16 @@ class Periodics:
             return task.state not in states.TASK_LIVE
         grace = datetime.timedelta(seconds=service_conf.current().manager.hold_grace)
         return timeutils.utcnow(with_timezone=True) - hold.since > grace
+
+    def give_back_trusts(self, context: request_context.RequestContext) -> None:
+        """Give back the trusts of tasks that have ended, or that never came to be.
+
+        One has to be seen twice: a request makes its trust before it writes its task.
+        """
+        found = set(trusts.unused(context))
+        for trust_id in found & self._unused_trusts:
+            loader.repository_driver().delete_trust(trust_id)
+        self._unused_trusts = found
 
     def keep_databases(self, context: request_context.RequestContext) -> None:
         """Start the database servers of this host that should run and do not."""

@@ -18,7 +18,7 @@ from backupsvc.objects.backup_set import BackupSet
 from backupsvc.objects.checkpoint import Checkpoint
 from backupsvc.objects.service import Service
 from backupsvc.objects.task import Task
-from backupsvc.orchestration import messages, placement, quota
+from backupsvc.orchestration import messages, placement, quota, trusts
 from backupsvc.policies import backups as policies
 from backupsvc.rpc import notifications
 
@@ -288,7 +288,7 @@ def new_task(
         user_id=context.user_id,
         request_id=context.request_id,
         host_affinity=host,
-        arguments=arguments,
+        arguments=trusts.carried(context, kind, arguments),
     )
 
 

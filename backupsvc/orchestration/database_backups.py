@@ -17,6 +17,7 @@ from backupsvc.objects import quota as quotas
 from backupsvc.objects.backup import Backup, BackupList
 from backupsvc.objects.database_instance import DatabaseInstance, begin_delete_backups
 from backupsvc.objects.task import Task, TaskList
+from backupsvc.orchestration import trusts
 from backupsvc.policies import databases as policies
 
 DATABASE = 'database'
@@ -99,7 +100,7 @@ def create(context: RequestContext, new: NewDatabaseBackup) -> Backup:
         user_id=context.user_id,
         request_id=context.request_id,
         host_affinity=instance.host,
-        arguments={},
+        arguments=trusts.carried(context, states.TASK_BACK_UP_DATABASE, {}),
     )
     try:
         instance.begin_backup(backup, task, quotas.limits_for(context, instance.project_id))
@@ -206,7 +207,7 @@ def delete(context: RequestContext, backup_id: str) -> None:
         project_id=backup.project_id,
         user_id=context.user_id,
         request_id=context.request_id,
-        arguments={},
+        arguments=trusts.carried(context, states.TASK_DELETE_DATABASE_BACKUP, {}),
     ))
     for task in tasks:
         rpc.manager_api().wake(context, task)

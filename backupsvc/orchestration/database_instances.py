@@ -18,7 +18,7 @@ from backupsvc.drivers.base import Database, NewDatabaseUser
 from backupsvc.objects import quota
 from backupsvc.objects.database_instance import DatabaseInstance, DatabaseInstanceList
 from backupsvc.objects.task import Task
-from backupsvc.orchestration import database_backups, placement
+from backupsvc.orchestration import database_backups, placement, trusts
 from backupsvc.policies import databases as policies
 
 LOG = log.getLogger(__name__)
@@ -188,7 +188,7 @@ def new_task(
         user_id=context.user_id,
         request_id=context.request_id,
         host_affinity=instance.host,
-        arguments=dict(arguments or {}),
+        arguments=trusts.carried(context, kind, arguments or {}),
     )
 
 

@@ -16,6 +16,7 @@ from backupsvc.drivers import loader
 from backupsvc.drivers.base import Instance, Volume
 from backupsvc.objects.sets import SetObject
 from backupsvc.objects.task import Task
+from backupsvc.orchestration import trusts
 
 #: Statuses of instances of which sets are made.
 ACCEPTED = ('ACTIVE', 'SHUTOFF', 'SUSPENDED', 'PAUSED')
@@ -148,7 +149,7 @@ def new_task(
         user_id=context.user_id,
         request_id=context.request_id,
         host_affinity=host,
-        arguments=arguments,
+        arguments=trusts.carried(context, kind, arguments),
     )
 
 

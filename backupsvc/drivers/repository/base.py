@@ -50,6 +50,30 @@ class RepositoryDriver(Driver):
                    key: str) -> str:
         """Return the URL of an object, for an operator (``file://``, ``https://``, ``s3://``)."""
 
+    def create_trust(self, context: RequestContext) -> str | None:
+        """Have the caller hand over what later work on the caller's containers needs.
+
+        :returns: what to put into the ``trust_id`` of the contexts of that work; None where the
+            service needs nobody's leave
+        :raises Forbidden: the caller may not hand it over
+        :raises Unavailable: who keeps trusts does not answer
+        """
+        return None
+
+    def list_trusts(self) -> Iterator[str]:
+        """Yield all that ``create_trust`` has returned and that was not given back, whatever
+        became of the work.
+
+        :raises Unavailable: who keeps trusts does not answer
+        """
+        return iter(())
+
+    def delete_trust(self, trust_id: str) -> None:
+        """Give back what ``create_trust`` returned; a missing one is no error.
+
+        :raises Unavailable: who keeps trusts does not answer
+        """
+
     def object_size(self, context: RequestContext, project_id: str, container: str,
                     key: str) -> int:
         """Return the bytes of an object.

@@ -6,7 +6,7 @@ from oslo_log import log
 from backupsvc import exception, states
 from backupsvc.engine import errors
 from backupsvc.manager import coordination, failures, repositories
-from backupsvc.manager.flows import events, sets
+from backupsvc.manager.flows import events, prune, sets
 from backupsvc.manager.work import Work
 from backupsvc.objects.backup import Backup, BackupList
 from backupsvc.objects.repository import Repository
@@ -74,8 +74,9 @@ def _remove_manifest(work: Work, backup: Backup) -> None:
             repository.delete(manifest_id)
         finally:
             repository.close()
-    work.persist(lambda: Repository.mark_deleted_backup(
+    record = work.persist(lambda: Repository.mark_deleted_backup(
         work.context, backup.repository, backup.repository_project_id, backup.container))
+    prune.queue_with_trust(work, record)
 
 
 def _is_kept(work: Work, backup: Backup, manifest_id: str) -> bool:

@@ -1,20 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """Free what no backup of a repository refers to any more."""
 
+import datetime
 from typing import Any
 
 from oslo_log import log
+from oslo_utils import timeutils
 
 from backupsvc import conf as service_conf
+from backupsvc import states
 from backupsvc.engine import errors
 from backupsvc.manager import coordination, failures
 from backupsvc.manager.work import Work
 from backupsvc.objects.repository import Repository, RepositoryList
+from backupsvc.objects.task import Task
+from backupsvc.orchestration import trusts
 
 LOG = log.getLogger(__name__)
 
 #: Seconds until a prune is tried again whose repository another process prunes.
 _BUSY_DELAY = 60.0
+
+
+def queue_with_trust(work: Work, record: Repository) -> None:
+    """Queue the prune that a deletion gives cause for, where only the trust of who deleted lets it
+    write. Elsewhere the periodic look finds the repository.
+    """
+    interval_s = service_conf.current().manager.prune_interval
+    trust_id = trusts.of_task(work.task)
+    if trust_id is None or not interval_s or Task.live_for(work.context, record.id):
+        return
+    due = timeutils.utcnow(with_timezone=True) + datetime.timedelta(seconds=interval_s)
+    task = Task(work.context, kind=states.TASK_PRUNE, resource_id=record.id,
+                project_id=record.project_id, request_id=work.task.request_id, run_after=due,
+                arguments={trusts.ARGUMENT: trust_id})
+    work.persist(task.create)
 
 
 def run(work: Work) -> None:

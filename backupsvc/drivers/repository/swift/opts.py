@@ -11,8 +11,23 @@ OPTS = [
         ('tenant', 'each repository in the account of the project whose backups it holds'),
     ], help='''
 Whose Swift account holds the repositories. "tenant" charges each project for its backups and lets
-it see and delete the objects; the user of this group must then hold Swift's reseller admin role.
-After a change, backups made before are no longer found: copy the containers first.
+it see and delete the objects; "tenant_access" says by what right this service writes them. After a
+change, backups made before are no longer found: copy the containers first.
+'''),
+    cfg.StrOpt('tenant_access', default='role', choices=[
+        ('role', 'a role of the user of this group, which lets it write every account'),
+        ('trust', 'a trust that each user gives with the request, for the time of the work'),
+    ], help='''
+By what right projects' accounts are written with account = tenant. With "role" the user of this
+group must hold what the proxy of Swift calls "reseller_admin_role". With "trust" it needs no such
+role: each request that leads to work makes a trust in Keystone, which costs one more request to
+Keystone and is given back when the work has ended. Work that no user asked for (the periodic
+verify, commands of the operator) still needs the role. The user of this group must then be of this
+deployment alone: every trust given to it that no work of this deployment needs is removed.
+'''),
+    cfg.ListOpt('trust_roles', default=['member'], help='''
+Roles in the project that a trust hands over; they must be among the "operator_roles" of the proxy.
+A user who lacks one of them is refused with 403. Read only with tenant_access = trust.
 '''),
     cfg.StrOpt('container_prefix', default='backupsvc', help='''
 First part of the name of every container in the service's account; project and container of

@@ -101,7 +101,10 @@ class SwiftStore(Store):
 
     def create_container(self) -> None:
         """Make the container; it may exist already."""
-        self._client.request(f'container {self._container}', 'PUT', self._container)
+        try:
+            self._client.request(f'container {self._container}', 'PUT', self._container)
+        except errors.ObjectNotFound as error:
+            raise self._missing(self._container) from error
 
     def container_exists(self) -> bool:
         """Return whether the container is there."""
@@ -192,8 +195,17 @@ class SwiftStore(Store):
         if answer.status_code == 412:
             raise errors.ObjectExists(key)
         if answer.status_code == 404:
-            container = path.partition('/')[0]
-            raise errors.StoreError(f'{key}: the container {container} does not exist')
+            raise self._missing(path.partition('/')[0])
+
+    def _missing(self, container: str) -> errors.StoreError:
+        """Return the error of a container that is not there, or whose account was deleted."""
+        try:
+            self._client.request(f'container {container}', 'HEAD', '')
+        except errors.StoreDenied:  # who may write a container need not be allowed to ask this
+            pass
+        except errors.StoreError as error:
+            return error
+        return errors.StoreError(f'Swift: the container {container} does not exist')
 
     # Of an upload.
 
