@@ -18,6 +18,7 @@ from backupsvc.drivers.base import DumpFacts, StoredDump
 from backupsvc.engine import errors, progress
 from backupsvc.engine.store import Store
 from backupsvc.engine.stores.retry import RetryStore
+from backupsvc.manager import fencing
 
 Report = Callable[[progress.Progress], None]
 
@@ -110,7 +111,7 @@ def _store(
     opened = driver.open_store(context, where['project_id'], where['container'],
                                create=create and conf.repository.create_containers)
     with contextlib.closing(RetryStore(
-            opened, attempts=conf.engine.store_attempts,
+            fencing.fenced_store(opened), attempts=conf.engine.store_attempts,
             deadline_s=conf.engine.store_deadline)) as store:
         yield store
 

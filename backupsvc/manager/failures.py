@@ -55,6 +55,10 @@ class MoverDied(Exception):
         super().__init__(f'The process that moved the data ended unexpectedly ({how}).')
 
 
+class Fenced(Exception):
+    """A mover noticed that its lease had run out; it has changed nothing since."""
+
+
 class TooManyAttempts(Exception):
     """A task has been started as often as it may be."""
 

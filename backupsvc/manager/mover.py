@@ -5,8 +5,9 @@
 which names the manager's process and the drivers to load ahead, and the job, which may be long in
 coming. It writes lines of JSON to standard output: ``{"progress": {…}}`` some times a second, then
 one ``{"result": {…}}`` or ``{"error": {"kind", "message", "is_transient"}}``. What it logs goes to
-standard error. SIGTERM asks it to stop cleanly. It never outlives its manager: its input stays
-open as long as that lives.
+standard error. SIGTERM asks it to stop cleanly. Behind the job come lines ``{"lease_until"}``,
+each time that the lease of its task is renewed: without a lease it changes nothing. It never
+outlives its manager: its input stays open as long as that lives.
 
 It imports little and knows neither records nor messages; the keys come from its configuration.
 """
@@ -40,13 +41,14 @@ from backupsvc.conf import (
 from backupsvc.context import RequestContext
 from backupsvc.drivers import loader
 from backupsvc.engine import errors
-from backupsvc.manager import failures, foreign, repositories, reverting
+from backupsvc.manager import failures, fencing, foreign, repositories, reverting
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_CANCELLED = 2
 EXIT_BAD_JOB = 3
 EXIT_ORPHANED = 4
+EXIT_FENCED = 5
 
 #: What the kernel calls this process while it waits for a job; ``mover archive`` and so on later.
 IDLE = 'mover idle'
@@ -100,16 +102,14 @@ def _restore(context: RequestContext, job: dict[str, Any], report: Report,
              cancelled: threading.Event) -> Any:
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(_repository(context, job))
-        target = stack.enter_context(contextlib.closing(loader.volume_driver().open_target(
-            context, job['volume_id'], holder=job['holder'])))
+        target = stack.enter_context(_target(context, job))
         return opened.restore(job['backup_id'], target, progress=report,
                               cancelled=cancelled.is_set)
 
 
 def _restore_foreign(context: RequestContext, job: dict[str, Any], report: Report,
                      cancelled: threading.Event) -> Any:
-    with contextlib.closing(loader.volume_driver().open_target(
-            context, job['volume_id'], holder=job['holder'])) as target:
+    with _target(context, job) as target:
         return foreign.restore(context, job, target, report, cancelled.is_set)
 
 
@@ -133,8 +133,7 @@ def _rollback(context: RequestContext, job: dict[str, Any], report: Report,
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(driver.open_source(
             context, job['volume_id'], snapshot_id=job['snapshot_id'], holder=job['holder'])))
-        target = stack.enter_context(contextlib.closing(driver.open_target(
-            context, job['volume_id'], holder=job['holder'])))
+        target = stack.enter_context(_target(context, job))
         return reverting.revert(source, target, progress=report, cancelled=cancelled.is_set)
 
 
@@ -159,6 +158,11 @@ def _repository(context: RequestContext, job: dict[str, Any], create: bool = Fal
     where = job['repository']
     return contextlib.closing(repositories.open_repository(
         context, where['project_id'], where['container'], driver=where['driver'], create=create))
+
+
+def _target(context: RequestContext, job: dict[str, Any]) -> Any:
+    return contextlib.closing(fencing.fenced_target(loader.volume_driver().open_target(
+        context, job['volume_id'], holder=job['holder'])))
 
 
 def _take_stdout() -> Channel:
@@ -193,9 +197,10 @@ def _load_ahead(drivers: Iterable[tuple[str, str]]) -> None:
             importlib.import_module(module)
 
 
-def _wait_for_eof() -> None:
-    while os.read(0, 4096):
-        pass
+def _follow_lease(lease: fencing.Lease) -> None:
+    """Take every new end of the lease from the manager; end with it."""
+    while (line := _read()) is not None:
+        lease.extend(line['lease_until'])
     os._exit(EXIT_ORPHANED)
 
 
@@ -250,6 +255,9 @@ def _carry_out(job: dict[str, Any], channel: Channel, cancelled: threading.Event
         result = _VERBS[job['verb']](context, job, channel.progress, cancelled)
     except errors.Cancelled:
         return EXIT_CANCELLED
+    except fencing.LeaseRanOut as late:
+        LOG.warning('The %s is given up: %s', job['verb'], late)
+        return EXIT_FENCED
     except Exception as exc:
         failure = failures.describe(exc)
         LOG.error('The %s failed: %s', job['verb'], exc,
@@ -281,7 +289,9 @@ def main() -> int:
     if job is None:
         return EXIT_ORPHANED
     _call_process(f'mover {job["verb"]}')
-    threading.Thread(target=_wait_for_eof, name='parent-watch', daemon=True).start()
+    lease = fencing.Lease(job['lease_until'])
+    fencing.install(lease)
+    threading.Thread(target=_follow_lease, args=(lease,), name='lease', daemon=True).start()
     # What is imported lives as long as the process: no need to look through it time and again.
     gc.freeze()
     logging.basicConfig(stream=sys.stderr, format='%(levelname)s %(name)s: %(message)s',

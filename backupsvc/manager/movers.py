@@ -135,9 +135,11 @@ class Mover:
 
     :param job: what the verb wants; ``drivers`` in it are the (family, name) that it uses, else
         those of volumes and of its repository
+    :param lease_until: it changes nothing after this, by ``fencing.now``, unless ``extend`` comes
     """
 
-    def __init__(self, context: RequestContext, verb: str, job: dict[str, Any], spares: Spares):
+    def __init__(self, context: RequestContext, verb: str, job: dict[str, Any], spares: Spares,
+                 lease_until: float):
         conf = service_conf.current()
         self._context = context
         self._job = {
@@ -146,6 +148,9 @@ class Mover:
                 conf, job['repository']['driver'])), **job}
         self._process = spares.take()
         self._is_asked = False
+        self._lease_lock = threading.Lock()
+        self._lease_until = lease_until
+        self._has_job = False
 
     @property
     def pid(self) -> int:
@@ -158,6 +163,7 @@ class Mover:
         :param progress: called with the counters, in this thread, each time that they come
         :raises MoverFailed: it reported a failure
         :raises Cancelled: it stopped because ``terminate`` asked it to
+        :raises Fenced: it noticed that its lease had run out
         :raises MoverDied: it ended in another way
         """
         logs = threading.Thread(target=self._relay_log, name=f'mover-{self.pid}', daemon=True)
@@ -175,7 +181,22 @@ class Mover:
             raise failures.MoverFailed(failures.Failure(**outcome['error']))
         if status == mover.EXIT_CANCELLED or (self._is_asked and status == -signal.SIGTERM):
             raise failures.Cancelled()
+        if status == mover.EXIT_FENCED:
+            raise failures.Fenced()
         raise failures.MoverDied(_how(status))
+
+    def extend(self, lease_until: float) -> None:
+        """Tell it that its lease was renewed; never waits for it."""
+        self._lease_until = lease_until
+        if not self._lease_lock.acquire(blocking=False):
+            return  # the job is on its way, or the end has come
+        try:
+            if self._has_job:
+                line = json.dumps({'lease_until': lease_until}) + '\n'
+                with contextlib.suppress(OSError):  # it stands still, or has ended
+                    os.write(self._process.stdin.fileno(), line.encode())
+        finally:
+            self._lease_lock.release()
 
     def terminate(self) -> None:
         """Ask it to stop cleanly."""
@@ -187,8 +208,11 @@ class Mover:
         self._process.kill()
 
     def _converse(self, progress: Callable[[dict[str, int]], None]) -> dict[str, Any]:
-        if not _write(self._process, self._job):
-            LOG.warning('Mover %d ended before it took its job', self.pid)
+        with self._lease_lock:
+            if not _write(self._process, {**self._job, 'lease_until': self._lease_until}):
+                LOG.warning('Mover %d ended before it took its job', self.pid)
+            os.set_blocking(self._process.stdin.fileno(), False)
+            self._has_job = True
         outcome: dict[str, Any] = {}
         for line in self._process.stdout:
             message = json.loads(line)
@@ -197,7 +221,9 @@ class Mover:
             else:
                 outcome = message
         self._process.wait()  # with standard input open, or it would take itself for an orphan
-        _close(self._process.stdin)
+        with self._lease_lock:
+            self._has_job = False
+            _close(self._process.stdin)
         return outcome
 
     def _relay_log(self) -> None:

@@ -12,7 +12,7 @@ from backupsvc.engine import errors
 from backupsvc.engine.repository import Parameters, Repository
 from backupsvc.engine.store import Store
 from backupsvc.engine.stores.retry import RetryStore
-from backupsvc.manager import coordination, keyring
+from backupsvc.manager import coordination, fencing, keyring
 
 
 def open_repository(context: RequestContext, project_id: str, container: str, *,
@@ -29,8 +29,8 @@ def open_repository(context: RequestContext, project_id: str, container: str, *,
     """
     conf = configuration.current()
     store = RetryStore(
-        loader.repository_driver(driver).open_store(context, project_id, container,
-                                                    create=create),
+        fencing.fenced_store(loader.repository_driver(driver).open_store(
+            context, project_id, container, create=create)),
         attempts=conf.engine.store_attempts, deadline_s=conf.engine.store_deadline)
     try:
         wrapper = keyring.get_wrapper(context)

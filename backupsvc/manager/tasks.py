@@ -231,3 +231,5 @@ class Runner:
         work.persist(lambda: work.task.release(delay_s=delay_s, keep_attempt=keep_attempt,
                                                error=error))
         self.wake_in(delay_s)
+            work.confirm()
+        work.confirm()

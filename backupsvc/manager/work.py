@@ -11,7 +11,7 @@ from oslo_log import log
 
 from backupsvc import exception
 from backupsvc.context import RequestContext
-from backupsvc.manager import failures, movers
+from backupsvc.manager import failures, fencing, movers
 from backupsvc.objects.task import Task
 
 LOG = log.getLogger(__name__)
@@ -48,8 +48,8 @@ class Work:
         self._spares = spares or movers.Spares(0)
         self._lease = task.obj_clone()
         self._lease_s = lease_s
-        self._lease_until = time.monotonic() + lease_s
-        self._lock = threading.Lock()
+        self._lease_until = fencing.now() + lease_s
+        self._lock = threading.RLock()
         self._mover: movers.Mover | None = None
         self._interruption: Exception | None = None
         self._interrupted = threading.Event()
@@ -59,7 +59,7 @@ class Work:
 
     def renew(self) -> None:
         """Renew the lease and look at the cancel flag; a database that is away is no loss yet."""
-        began = time.monotonic()
+        began = fencing.now()
         try:
             self._lease.renew(self._lease_s)
         except exception.LeaseLost as lost:
@@ -68,13 +68,16 @@ class Work:
         except db_exception.DBError as away:
             LOG.warning('The lease of task %s was not renewed: %s', self.task.id, away)
             return
-        self._lease_until = began + self._lease_s
+        with self._lock:
+            self._lease_until = began + self._lease_s
+            if self._mover is not None:
+                self._mover.extend(self._lease_until)
         if self._lease.cancel_requested:
             self.interrupt(failures.Cancelled())
 
     def check_lease(self) -> None:
         """Give the work up when its lease has run out without anybody telling us."""
-        if time.monotonic() >= self._lease_until:
+        if fencing.now() >= self._lease_until:
             self.interrupt(exception.LeaseLost(task_id=self.task.id))
 
     def interrupt(self, why: Exception) -> None:
@@ -108,16 +111,24 @@ class Work:
     def check(self) -> None:
         """Raise the error with which the work was interrupted, if it was."""
         if self._interruption is not None:
+        self.check_lease()  # who was stopped may be here before the thread that watches
             raise self._interruption
 
-    def wait(self, seconds: float) -> None:
+    def confirm(self) -> None:
+        """Make sure by the database that the task is still ours.
+
+        :raises LeaseLost: it is not, and nothing may be undone that another has begun
+        """
+        self.persist(lambda: self.task.progress())
+
     @property
     def is_lost(self) -> bool:
         """Whether the task may be somebody else's by now."""
         return (isinstance(self._interruption, exception.LeaseLost)
-                or time.monotonic() >= self._lease_until)
+                or fencing.now() >= self._lease_until)
 
         """Wait, and raise as soon as the work is interrupted."""
+    def wait(self, seconds: float) -> None:
         self._interrupted.wait(seconds)
         self.check()
 
@@ -167,7 +178,8 @@ class Work:
         """
         with self._lock:
             self.check()
-            mover = self._mover = movers.Mover(self.context, verb, job, self._spares)
+            mover = self._mover = movers.Mover(self.context, verb, job, self._spares,
+                                               self._lease_until)
         LOG.info('Task %s: mover %d began to %s', self.task.id, mover.pid, verb)
         last: dict[str, int] = {}
 
@@ -180,14 +192,15 @@ class Work:
         try:
             result = mover.run(follow)
         except (failures.Cancelled, failures.MoverDied):
+        except failures.Fenced:
+            raise exception.LeaseLost(task_id=self.task.id) from None
             self.check()
             raise
         finally:
             with self._lock:
                 self._mover = None
             self._spares.refill()
-        if last:
-            self.persist(lambda: self.task.progress(**last))
+        self.persist(lambda: self.task.progress(**last))
         return result
 
     def _record(self, counters: dict[str, int]) -> None:
