@@ -142,6 +142,8 @@ def check_bind(conf: 'cfg.ConfigOpts', bind: str) -> None:
 
     :raises SystemExit: ``bind`` is not a loopback address and there is no authentication
     """
+    from backupsvc.wsgi.middleware import operators
+    operators.check_bind(conf, conf.management.bind_host)
     if conf.api.auth_strategy != 'noauth':
         return
     try:
@@ -155,11 +157,12 @@ def check_bind(conf: 'cfg.ConfigOpts', bind: str) -> None:
 
 
 def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, database_port: int | None,
-          stop: stopping.StopRequest) -> None:
+          management_port: int | None, stop: stopping.StopRequest) -> None:
     """Run the API and the manager until ``stop`` comes; then end requests and hand work back.
 
     :param database_port: of the Database API alone; None: its own, or a free one when that is
         taken or ``port`` is 0
+    :param management_port: of the management application, likewise
     """
     from backupsvc.db import migration
     from backupsvc.manager import service
@@ -173,11 +176,18 @@ def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, database_port: int | Non
         api = server.Server(paste.loadapp(conf, 'public'), bind, port, conf.api.threads)
         api.start()
         stack.callback(api.stop)
-        databases = _start_database_api(
+        databases = _start_beside(
             lambda number: server.Server(
                 paste.loadapp(conf, 'database'), bind, number, conf.api.threads),
-            0 if database_port is None and port == 0 else database_port)
+            0 if database_port is None and port == 0 else database_port, DATABASE_PORT)
         stack.callback(databases.stop)
+        management = _start_beside(
+            lambda number: server.Server(
+                paste.loadapp(conf, paste.MANAGEMENT), conf.management.bind_host, number,
+                conf.management.threads),
+            0 if management_port is None and port == 0 else management_port,
+            conf.management.port)
+        stack.callback(management.stop)
         manager.start()
         clouds = os.path.join(conf.state_path, 'clouds.yaml')
         _replace(clouds, CLOUDS.format(
@@ -185,6 +195,7 @@ def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, database_port: int | Non
             project=PROJECT))
         print(f'Serving {conf.state_path} at {api.url}')
         print(f'Databases: {databases.url}/v1.0/{PROJECT}')
+        print(f'Management: {management.url}/actuator')
         print(f'Log: {conf.log_file}')
         print(f'Clients: export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=backupsvc')
         print(f'Stop with Ctrl-C or: kill {os.getpid()}', flush=True)
@@ -192,16 +203,21 @@ def serve(conf: 'cfg.ConfigOpts', bind: str, port: int, database_port: int | Non
         stopping.expect_end(conf.api.shutdown_timeout + conf.manager.graceful_timeout)
 
 
-def _start_database_api(make: Callable[[int], 'Server'], port: int | None) -> 'Server':
-    """Return the server of the Database API, started on a port that may have to be found."""
+def _start_beside(
+    make: Callable[[int], 'Server'], port: int | None, usual: int,
+) -> 'Server':
+    """Return a further server, started on a port that may have to be found.
+
+    :param port: None: the usual one, or a free one when that is taken
+    """
     if port is not None:
         found = make(port)
         found.start()
         return found
     try:
-        return _start_database_api(make, DATABASE_PORT)
+        return _start_beside(make, usual, usual)
     except OSError:
-        return _start_database_api(make, 0)
+        return _start_beside(make, 0, usual)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -220,6 +236,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help=f'port of the Database API alone: {DATABASE_PORT}, or a free one '
                              'when that is taken or --port is 0; 0 picks a free one and prints '
                              'it')
+    parser.add_argument('--management-port', metavar='N', type=int, default=None,
+                        help='port of the management application: [management] port, or a free '
+                             'one when that is taken or --port is 0; 0 picks a free one and '
+                             'prints it')
     parser.add_argument('--debug', action='store_true', help='log at level DEBUG')
     args = parser.parse_args(argv)
 
@@ -232,7 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         conf = cmd.load_config(
             ['--debug'] if args.debug else [], 'backupsvc-standalone', state_dir=state_dir)
         check_bind(conf, args.bind)
-        serve(conf, args.bind, args.port, args.database_port, stop)
+        serve(conf, args.bind, args.port, args.database_port, args.management_port, stop)
     return 0
 
 

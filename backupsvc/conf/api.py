@@ -63,8 +63,9 @@ OPTS = [
         help='Section of the paste file that is served: "public" is every enabled dialect behind '
         'authentication, "gateway" is the API gateway alone, which needs [gateway] '
         'block_storage_url and backup_url, and neither database nor message broker. A section of '
-        'your own can be named as well; "database" is the Database API alone. '
-        'backupsvc-standalone always serves "public", and "database" on a port of its own.',
+        'your own can be named as well; "database" is the Database API alone, and "management" '
+        'is for operators, on the address and port of [management]. backupsvc-standalone always '
+        'serves "public", and "database" and "management" on ports of their own.',
     ),
     cfg.ListOpt(
         'enabled_dialects',

@@ -433,3 +433,29 @@ checkpoint_partitions = sa.Table(
     *_made(),
     sa.Index('ix_checkpoint_partitions_share', 'share_id'),
 )
+
+# Holds on what is another service's, for volume drivers that cannot keep them there.
+volume_holds = sa.Table(
+    'volume_holds', metadata,
+    sa.Column('resource_id', _identifier, primary_key=True),
+    sa.Column('is_snapshot', sa.Boolean, nullable=False),
+    sa.Column('holder', _identifier, nullable=False),
+    # What is shown, and what is to be shown after it.
+    sa.Column('status', types.string(32), nullable=False),
+    sa.Column('previous_status', types.string(32), nullable=False),
+    sa.Column('is_unwritten', sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column('since', _time, nullable=False),
+)
+
+# What a manager has done since it was set up. Each adds to its own rows.
+work_counters = sa.Table(
+    'work_counters', metadata,
+    sa.Column('host', _name, primary_key=True),
+    sa.Column('kind', types.string(32), primary_key=True),
+    sa.Column('outcome', types.string(16), primary_key=True),
+    sa.Column('seconds', sa.Double, nullable=False, server_default='0'),
+    # Tasks in all, and those that took at most so many seconds.
+    *(_count(name) for name in (
+        'tasks', 'within_1', 'within_10', 'within_60', 'within_300', 'within_1800',
+        'within_7200', 'within_43200', 'bytes_read', 'bytes_stored', 'bytes_done')),
+)

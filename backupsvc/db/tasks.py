@@ -97,14 +97,15 @@ def list_(
 @engine.reader
 def due(
     context: Any, session: orm.Session, host: str, kinds: Collection[str] | None,
-) -> list[tuple[str, int]]:
-    """Return (id, attempt) of tasks that ``host`` may claim now, the longest due first."""
-    query = sa.select(_table.c.id, _table.c.attempt).where(
+) -> list[tuple[str, int, str]]:
+    """Return (id, attempt, state) of tasks that ``host`` may claim now, the longest due first."""
+    query = sa.select(_table.c.id, _table.c.attempt, _table.c.state).where(
         _table.c.state.in_(states.TASK_LIVE), _due(), _is_first(), _may_run_on(host))
     if kinds is not None:
         query = query.where(_table.c.kind.in_(sorted(kinds)))
     query = query.order_by(_table.c.run_after, _table.c.created_at, _table.c.id)
-    return [(row.id, row.attempt) for row in session.execute(query.limit(CANDIDATES))]
+    return [(row.id, row.attempt, row.state)
+            for row in session.execute(query.limit(CANDIDATES))]
 
 
 def _may_run_on(host: str) -> sa.ColumnElement[bool]:
@@ -248,7 +249,6 @@ def cancel_idle(context: Any, session: orm.Session, task_id: str) -> bool:
                 updated_at=types.utc_now())) == 1
 
 
-@engine.writer
 @engine.reader
 def longest_due(context: Any, session: orm.Session, host: str) -> float:
     """Return for how many seconds the task has been due that ``host`` may claim and that has
@@ -271,6 +271,7 @@ def move(context: Any, session: orm.Session, resource_id: str) -> int:
         .values(host_affinity=None, updated_at=types.utc_now()))
 
 
+@engine.writer
 def hasten(context: Any, session: orm.Session, resource_id: str) -> int:
     """Make the queued tasks of a resource due now, and return how many there are."""
     return statements.count_changed(

@@ -18,14 +18,18 @@ from oslo_log import log
 from backupsvc import conf as service_conf
 from backupsvc import context as request_context
 from backupsvc import exception
-from backupsvc.manager import failures, flows, movers
+from backupsvc.manager import counts, failures, flows, movers
 from backupsvc.manager.work import Work
 from backupsvc.objects.task import Task
+from backupsvc.orchestration import trusts
 
 LOG = log.getLogger(__name__)
 
 #: Longest wait before another attempt, in seconds.
 _LONGEST_DELAY = 600.0
+
+#: Seconds that a stop waits for the last counts: a database that is away must not hold it up.
+_COUNTS_PATIENCE = 5.0
 
 
 class Runner:
@@ -58,11 +62,13 @@ class Runner:
             threading.Thread(target=self._keep, args=(Work.check_lease, 0.25),
                              name='lease-watch', daemon=True)]
         self._is_over = threading.Event()
+        self._counts = counts.Counts(host)
+        self._counting = threading.Thread(target=self._count, name='counts', daemon=True)
 
     def start(self) -> None:
         """Begin to claim."""
         self._spares.start()
-        for thread in [*self._keepers, *self._slots]:
+        for thread in [*self._keepers, *self._slots, self._counting]:
             thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -87,6 +93,7 @@ class Runner:
         self._is_over.set()
         for keeper in self._keepers:
             keeper.join(timeout_s)
+        self._counting.join(_COUNTS_PATIENCE)
 
     def wake(self) -> None:
         """Look for tasks now."""
@@ -107,6 +114,10 @@ class Runner:
         if work is not None:
             work.interrupt(failures.Cancelled())
 
+    def load(self) -> tuple[int, int]:
+        """Return how many slots are busy, and how many there are."""
+        return len(self._running()), len(self._slots)
+
     def _running(self) -> list[Work]:
         with self._changed:
             return list(self._works.values())
@@ -114,11 +125,13 @@ class Runner:
     def _keep(self, what: Callable[[Work], None], interval_s: float) -> None:
         while not self._is_over.wait(interval_s):
             for work in self._running():
-    def load(self) -> tuple[int, int]:
-        """Return how many slots are busy, and how many there are."""
-        return len(self._running()), len(self._slots)
-
                 what(work)
+
+    def _count(self) -> None:
+        is_over = False
+        while not is_over:
+            is_over = self._is_over.wait(self._conf.heartbeat_interval)
+            self._counts.flush()
 
     def _slot(self, kinds: Sequence[str]) -> None:
         context = request_context.get_admin_context()
@@ -161,6 +174,7 @@ class Runner:
             self._works[task.id] = work
         if self._is_stopping.is_set():
             work.interrupt(failures.HandedOver())
+        self._counts.note_claimed(task)
         LOG.info('Task %s: %s of %s, attempt %d', task.id, task.kind, task.resource_id,
                  task.attempt)
         try:
@@ -176,9 +190,23 @@ class Runner:
         except Exception:
             LOG.exception('Task %s is left as it is until its lease runs out', task.id)
         finally:
+            self._counts.note_ended(task)
             with self._changed:
                 del self._works[task.id]
+            self._give_back_trust(work)
             self.wake()  # another task of the same resource may have waited for this one
+
+    @staticmethod
+    def _give_back_trust(work: Work) -> None:
+        task = work.task
+        if trusts.of_task(task) is None:
+            return
+        try:
+            if not Task.exists_live(work.context, task.id):
+                trusts.give_back(work.context, task)
+        except Exception as error:
+            LOG.warning('The trust of task %s is not given back; the sweep tries again: %s',
+                        task.id, error)
 
     def _execute(self, work: Work, flow: ModuleType) -> None:
         task = work.task
@@ -205,6 +233,7 @@ class Runner:
             raise
         except failures.Cancelled:
             LOG.info('Task %s is cancelled', task.id)
+            work.confirm()
             flow.cancel(work)
         except Exception as error:
             self._failed(work, flow, error)
@@ -224,6 +253,7 @@ class Runner:
                     failures.MemberFailed))
         LOG.error('Task %s failed: %s: %s', task.id, failure.kind, failure.message,
                   exc_info=None if is_known else error)
+        work.confirm()
         flow.fail(work, failure)
 
     def _release(self, work: Work, delay_s: float, error: str,
@@ -231,5 +261,3 @@ class Runner:
         work.persist(lambda: work.task.release(delay_s=delay_s, keep_attempt=keep_attempt,
                                                error=error))
         self.wake_in(delay_s)
-            work.confirm()
-        work.confirm()

@@ -58,6 +58,10 @@ class Task(base.BackupsvcObject):
         'updated_at': UtcDateTimeField(nullable=True),
     }
 
+    #: Whether ``claim_next`` took it from a manager that had let its lease run out. Not a field:
+    #: it is true of the claim, not of the row.
+    is_taken_over = False
+
     @property
     def is_live(self) -> bool:
         """Whether there is still work in the task."""
@@ -106,10 +110,12 @@ class Task(base.BackupsvcObject):
         :param owner: unique per process, so that one that comes back does not meet its own leases
         :param lease_s: seconds until others may take the task unless it is renewed
         """
-        for task_id, attempt in db.due(context, host, kinds):
+        for task_id, attempt, state in db.due(context, host, kinds):
             row = db.claim(context, task_id, attempt, owner, lease_s)
             if row is not None:
-                return cls.from_row(context, row)
+                task = cls.from_row(context, row)
+                task.is_taken_over = state == states.RUNNING
+                return task
         return None
 
     @classmethod
@@ -197,12 +203,6 @@ class Task(base.BackupsvcObject):
         return [cls.from_row(context, row) for row in rows]
 
     @staticmethod
-    def release_owned(context: Any, owner_prefix: str) -> int:
-        """Put running tasks whose owner's name begins so back into the queue; return how many."""
-        return db.release_owned(context, owner_prefix)
-
-    @classmethod
-    @staticmethod
     def longest_due(context: Any, host: str) -> float:
         """Return for how many seconds the task has been due that ``host`` may claim and that has
         waited longest; 0 where none waits.
@@ -214,6 +214,12 @@ class Task(base.BackupsvcObject):
         """Let any host work on the live tasks of a resource; return how many there are."""
         return db.move(context, resource_id)
 
+    @staticmethod
+    def release_owned(context: Any, owner_prefix: str) -> int:
+        """Put running tasks whose owner's name begins so back into the queue; return how many."""
+        return db.release_owned(context, owner_prefix)
+
+    @classmethod
     def exists_live(cls, context: Any, task_id: str) -> bool:
         """Tell whether a task is there and has not ended."""
         try:

@@ -82,6 +82,8 @@ class Faults:
         or a callable
     :param body_message: the text for every body (or query) that is missing, malformed or does not
         match its schema; None says what is wrong with it
+    :param unreadable_status: of a body that is too large or of a media type that is not taken;
+        None is 413 and 415
     """
 
     render: Callable[[int, str, Exception | None], tuple[Any, Mapping[str, str]]]
@@ -90,6 +92,7 @@ class Faults:
         default_factory=dict
     )
     body_message: str | None = None
+    unreadable_status: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Dialect:
         that it sends unasked
     :param representations: those of ``content_types`` that are not JSON, and how to read and write
         them; an answer is in the one that the request accepts
+    :param ignores_last_slash: a path that ends in a slash means the one without
     :param version_entry: (request) → the dialect's entry in ``GET /``; also its own version
         document
     :param has_own_version: the version document is an object ``version`` instead of the list
@@ -139,6 +143,7 @@ class Dialect:
     content_types: tuple[str, ...] = ('application/json',)
     loose_types: tuple[str, ...] = ()
     representations: Mapping[str, Representation] = dataclasses.field(default_factory=dict)
+    ignores_last_slash: bool = False
     versions: Versions | None = None
     version_entry: Callable[['Request'], dict] | None = None
     has_own_version: bool = False

@@ -34,6 +34,10 @@ def status_of(error: Exception, dialect: Dialect | None) -> int:
     """Return the status of an error; 500 for what is neither a domain error nor one of the
     kernel's.
     """
+    if dialect and dialect.faults.unreadable_status and isinstance(
+        error, errors.BodyTooLarge | errors.UnsupportedContentType
+    ):
+        return dialect.faults.unreadable_status
     own = dialect.faults.statuses if dialect else {}
     for cls in type(error).__mro__:
         if cls in own:

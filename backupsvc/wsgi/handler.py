@@ -20,6 +20,14 @@ PROJECT_PARAMETERS = ('project_id', 'tenant_id')
 #: (noauth only).
 PROJECT_FROM_URL = 'backupsvc.project_from_url'
 
+#: Key in the WSGI environment: (name of the dialect, template of the path) of what served the
+#: request, for those who count.
+SERVED = 'backupsvc.served'
+
+#: What stands for the template where no row matched and where the dialect's fallback answered.
+NO_ROUTE = 'none'
+FALLBACK = 'fallback'
+
 #: Key in the WSGI environment: an error that a middleware found and that is answered in the
 #: dialect's shape.
 REFUSED = 'backupsvc.refused'
@@ -35,6 +43,7 @@ class DialectApplication:
 
     def respond(self, req: Request) -> webob.Response:
         """Answer a request; never raises."""
+        req.environ[SERVED] = self.dialect.name, NO_ROUTE
         try:
             answer = self._serve(req)
         except Exception as error:
@@ -64,6 +73,8 @@ class DialectApplication:
                 req.headers.get(microversion.HEADER), self.dialect.versions
             )
         _check_project(req, self.dialect.foreign_project_status)
+        if self.dialect.ignores_last_slash:
+            req.dialect_path = req.dialect_path.rstrip('/') or '/'
         match = self.router.match(req.method, req.dialect_path)
         if match is None:
             return self._unmatched(req, self._no_row(req))
@@ -98,9 +109,11 @@ class DialectApplication:
         answer = self.dialect.fallback(req) if self.dialect.fallback else None
         if answer is None:
             raise error
+        req.environ[SERVED] = self.dialect.name, FALLBACK
         return answer
 
     def _call(self, req: Request, route: Route, present: bool, value: Any) -> webob.Response:
+        req.environ[SERVED] = self.dialect.name, _label(route)
         rules = validation.rules_of(route.handler)
         body_rule = validation.select(rules.body, req.version)
         if body_rule is not None:
@@ -153,6 +166,10 @@ class DialectApplication:
                 undeclared.__cause__ = error
                 return faults.render(undeclared, self.dialect, req.request_id)
         return answer
+
+
+def _label(route: Route) -> str:
+    return f'{route.path} {route.action}' if route.action else route.path
 
 
 def _action_of(value: Any) -> str:

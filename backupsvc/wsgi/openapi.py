@@ -38,6 +38,16 @@ _DESCRIPTIONS = {
 }
 
 
+#: Trust zone → how its callers say who they are; one of several is enough.
+_SECURITY: dict[str, dict[str, dict]] = {
+    'public': {'token': {'type': 'apiKey', 'in': 'header', 'name': 'X-Auth-Token'}},
+    'management': {
+        'bearer': {'type': 'http', 'scheme': 'bearer'},
+        'basic': {'type': 'http', 'scheme': 'basic'},
+    },
+}
+
+
 def document(dialect: Dialect, rows: Sequence[Route], version: Version | None = None) -> dict:
     """Return the OpenAPI document of a dialect.
 
@@ -56,12 +66,8 @@ def document(dialect: Dialect, rows: Sequence[Route], version: Version | None = 
         'openapi': OPENAPI,
         'info': {'title': dialect.title, 'version': described},
         'paths': paths,
-        'components': {
-            'securitySchemes': {
-                'token': {'type': 'apiKey', 'in': 'header', 'name': 'X-Auth-Token'},
-            },
-        },
-        'security': [{'token': []}],
+        'components': {'securitySchemes': _SECURITY[dialect.zone]},
+        'security': [{name: []} for name in _SECURITY[dialect.zone]],
     }
 
 
@@ -177,11 +183,11 @@ def _version_parameter(dialect: Dialect) -> dict:
 
 
 def _responses(dialect: Dialect, rows: list[Route], version: Version | None) -> dict:
-    bodies: dict[int, list[Any]] = {}
+    bodies: dict[int, list[validation.Rule]] = {}
     for row in rows:
         rule = validation.select(validation.rules_of(row.handler).response, version)
         if rule is not None:
-            bodies.setdefault(rule.status, []).append(rule.schema)
+            bodies.setdefault(rule.status, []).append(rule)
     found = {
         str(status): {'description': 'The answer of the service behind, as it is.'}
         for row in rows
@@ -194,12 +200,14 @@ def _responses(dialect: Dialect, rows: list[Route], version: Version | None) -> 
     return found
 
 
-def _success(dialect: Dialect, schemas: list[Mapping | None]) -> dict:
+def _success(dialect: Dialect, rules: list[validation.Rule]) -> dict:
     answer: dict[str, Any] = {'description': 'Done, or accepted to be done.'}
-    given = [schema for schema in schemas if schema is not None]
+    given = [rule for rule in rules if rule.schema is not None]
     if given:
-        schema = given[0] if len(given) == 1 else {'anyOf': given}
-        answer['content'] = {dialect.content_types[0]: {'schema': _portable(schema)}}
+        schemas = [rule.schema for rule in given]
+        schema = schemas[0] if len(schemas) == 1 else {'anyOf': schemas}
+        media_type = given[0].media_type or dialect.content_types[0]
+        answer['content'] = {media_type: {'schema': _portable(schema)}}
     return answer
 
 

@@ -25,12 +25,17 @@ from backupsvc.wsgi.middleware import (
     discovery,
     healthcheck,
     noauth,
+    operators,
     request_id,
     request_log,
+    request_metrics,
     size_limit,
 )
 
 PASTE_FILE = 'api-paste.ini'
+
+#: The application of the paste file that is for operators.
+MANAGEMENT = 'management'
 
 #: Request and answer headers that browsers may use when ``[cors] allowed_origin`` admits their
 #: page, unless configured otherwise.
@@ -132,6 +137,16 @@ def noauth_factory(global_conf: dict[str, str], **local_conf: str) -> Callable:
 def keystone_context_factory(global_conf: dict[str, str], **local_conf: str) -> Callable:
     """Filter: contexts from what ``authtoken`` found out."""
     return context.KeystoneContext
+
+
+def operators_factory(global_conf: dict[str, str], **local_conf: str) -> Callable:
+    """Filter: contexts of operators, who say who they are as ``[management]`` has it."""
+    return lambda application: operators.Operators(application, service_conf.current())
+
+
+def request_metrics_factory(global_conf: dict[str, str], **local_conf: str) -> Callable:
+    """Filter: counts of requests."""
+    return request_metrics.RequestMetrics
 
 
 def request_log_factory(global_conf: dict[str, str], **local_conf: str) -> Callable:

@@ -29,12 +29,16 @@ MAX_ECHO = 1024
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A schema and the microversions it is for, both ends included; None is open."""
+    """A schema and the microversions it is for, both ends included; None is open.
+
+    :ivar media_type: of an answer that the handler writes itself; None is the dialect's
+    """
 
     schema: Mapping[str, Any] | None
     since: Version | None = None
     until: Version | None = None
     status: int = 200
+    media_type: str | None = None
 
     def applies(self, version: Version | None) -> bool:
         """Tell whether this rule is for ``version``; in a dialect without microversions every rule
@@ -100,6 +104,11 @@ def response(
 ) -> Callable[[Callable], Callable]:
     """Declare the status on success and the schema of the answer's body; None is an empty body."""
     return _attach('response', Rule(schema, since, until, status))
+
+
+def text_response(media_type: str) -> Callable[[Callable], Callable]:
+    """Declare that the handler writes its answer itself, as a text of this media type."""
+    return _attach('response', Rule({'type': 'string'}, media_type=media_type))
 
 
 def select(rules: Iterable[Rule], version: Version | None) -> Rule | None:

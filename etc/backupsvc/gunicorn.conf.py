@@ -10,6 +10,9 @@ worker_class = 'gthread'
 threads = 8
 # Each worker builds its own application: connections and threads do not survive a fork.
 preload_app = False
+# Counts the requests of all workers for the management application; see
+# gunicorn-management.conf.py.
+# raw_env = ['PROMETHEUS_MULTIPROC_DIR=/run/backupsvc/metrics']
 # Requests in flight are ended on SIGTERM, for so many seconds.
 graceful_timeout = 30
 timeout = 120

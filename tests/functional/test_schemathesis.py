@@ -22,7 +22,7 @@ from backupsvc import conf as service_conf
 from backupsvc import states
 from backupsvc.objects.database_instance import DatabaseInstanceList
 from backupsvc.orchestration import instance_backups, instance_snapshots
-from backupsvc.wsgi import microversion, openapi, root
+from backupsvc.wsgi import microversion, openapi, paste, root
 from tests.fixtures import database_instances
 from tests.fixtures import service as fixture
 
@@ -45,7 +45,9 @@ CHECKS = [
 
 
 def _documents():
-    """Yield (name, document, headers) of every dialect at its lowest and highest microversion."""
+    """Yield (name, document, headers, zone) of every dialect, at its lowest and its highest
+    microversion.
+    """
     conf = service_conf.new_config()
     conf([], project='backupsvc', default_config_files=[], default_config_dirs=[])
     for dialect in root.load_dialects(conf):
@@ -61,27 +63,34 @@ def _documents():
                     f'{bounds.service_type} {microversion.text(version)}'
                 )
                 name += '-' + microversion.text(version)
-            yield name, openapi.document(alone, rows, version), headers
+            yield name, openapi.document(alone, rows, version), headers, dialect.zone
 
 
 def _operations():
-    for name, document, headers in _documents():
+    for name, document, headers, zone in _documents():
         schema = schemathesis.openapi.from_dict(document)
         for result in schema.get_all_operations():
             operation = result.ok()
             yield pytest.param(
-                operation, headers, name.partition('-')[0], id=f'{name} {operation.label}')
+                operation, headers, name.partition('-')[0], zone,
+                id=f'{name} {operation.label}')
 
 
 @pytest.fixture(scope='module')
 def service(tmp_path_factory):
-    with fixture.running(tmp_path_factory.mktemp('schemathesis')) as running:
+    with fixture.running(tmp_path_factory.mktemp('schemathesis'), extra=CLUSTER) as running:
         running.heartbeat()
         # Nobody carries deletions out.
         for resource in ('backups', 'backup_gigabytes'):
             running.override(resource, -1, 'quota')
         yield running
 
+
+#: A cluster whose manager is not there.
+CLUSTER = """
+[actuator]
+partitions = 1=volume:5b2f3d0a-1a51-4b59-8f67-17fdbb3a2f0c@elsewhere
+"""
 
 #: Where things that can be deleted are found.
 PLACES = {
@@ -180,9 +189,17 @@ def _strategy(operation):
     return st.one_of(cases)
 
 
-@pytest.mark.parametrize(('operation', 'headers', 'dialect'), _operations())
-def test_every_answer_is_a_declared_one(operation, headers, dialect, service, known):
-    operation.schema.app = service.application
+@pytest.fixture(scope='module')
+def applications(service):
+    """Trust zone → its application."""
+    return {'public': service.application,
+            'management': paste.loadapp(service.conf, paste.MANAGEMENT)}
+
+
+@pytest.mark.parametrize(('operation', 'headers', 'dialect', 'zone'), _operations())
+def test_every_answer_is_a_declared_one(
+        operation, headers, dialect, zone, service, applications, known):
+    operation.schema.app = applications[zone]
     service.heartbeat()
 
     @hypothesis.settings(
@@ -207,7 +224,7 @@ def test_every_answer_is_a_declared_one(operation, headers, dialect, service, kn
             case.headers.pop(name, None)
         token = {'X-Auth-Token': f'alice:{fixture.PROJECT}:{roles}'}
         case.call_and_validate(
-            app=service.application, headers={**headers, **token}, checks=CHECKS
+            app=applications[zone], headers={**headers, **token}, checks=CHECKS
         )
 
     check()

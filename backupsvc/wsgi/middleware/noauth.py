@@ -29,7 +29,7 @@ def check_bind(auth_strategy: str, host: str) -> None:
 
     :raises ExposedWithoutAuthentication: that is what the configuration asks for
     """
-    if auth_strategy == 'noauth' and not _is_loopback(host):
+    if auth_strategy == 'noauth' and not is_loopback(host):
         raise ExposedWithoutAuthentication(
             '[api] auth_strategy is noauth, which makes everybody an administrator, '
             f'so listening on {host} is refused: set [api] bind_host to 127.0.0.1, '
@@ -37,7 +37,8 @@ def check_bind(auth_strategy: str, host: str) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address."""
     try:
         return host == 'localhost' or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -67,7 +68,7 @@ class NoAuth:
     def __call__(self, environ: dict[str, Any], start_response: Callable) -> Any:
         """Attach the context and go on."""
         caller = environ.get('REMOTE_ADDR')
-        if caller and not _is_loopback(caller):
+        if caller and not is_loopback(caller):
             environ[handler.REFUSED] = exception.Forbidden(
                 'This service runs without authentication and answers its own machine only.'
             )

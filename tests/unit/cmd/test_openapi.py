@@ -53,7 +53,7 @@ def test_dialects_are_listed(typed):
 @pytest.mark.parametrize(
     ('arguments', 'status', 'text'),
     [
-        (['cinder_v9'], 1, 'name one of: backup_v1, cinder_v3'),
+        (['cinder_v9'], 1, 'name one of: actuator_v1, backup_v1, cinder_v3'),
         (['cinder_v3', '--microversion', '3.99'], 1, 'cinder_v3 has 3.0 to 3.71'),
     ],
 )
