@@ -110,8 +110,8 @@ class Work:
 
     def check(self) -> None:
         """Raise the error with which the work was interrupted, if it was."""
-        if self._interruption is not None:
         self.check_lease()  # who was stopped may be here before the thread that watches
+        if self._interruption is not None:
             raise self._interruption
 
     def confirm(self) -> None:
@@ -127,8 +127,8 @@ class Work:
         return (isinstance(self._interruption, exception.LeaseLost)
                 or fencing.now() >= self._lease_until)
 
-        """Wait, and raise as soon as the work is interrupted."""
     def wait(self, seconds: float) -> None:
+        """Wait, and raise as soon as the work is interrupted."""
         self._interrupted.wait(seconds)
         self.check()
 
@@ -191,9 +191,9 @@ class Work:
 
         try:
             result = mover.run(follow)
-        except (failures.Cancelled, failures.MoverDied):
         except failures.Fenced:
             raise exception.LeaseLost(task_id=self.task.id) from None
+        except (failures.Cancelled, failures.MoverDied):
             self.check()
             raise
         finally:
