@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from backupsvc.drivers.base import Driver
     from backupsvc.drivers.database.base import DatabaseDriver
-    from backupsvc.drivers.instance.base import InstanceDriver
     from backupsvc.drivers.foreign.base import ForeignBackupDriver
+    from backupsvc.drivers.instance.base import InstanceDriver
     from backupsvc.drivers.repository.base import RepositoryDriver
     from backupsvc.drivers.volume.base import VolumeDriver
     from backupsvc.engine.store import Store
@@ -77,8 +77,6 @@ def database_driver() -> DatabaseDriver:
     return _driver('database', None)
 
 
-def list_drivers(family: str) -> list[str]:
-    """Return the names of the installed drivers of a family, ascending."""
 def foreign_driver(name: str) -> ForeignBackupDriver:
     """Return a driver that reads backups of another service, the same instance every time.
 
@@ -95,6 +93,8 @@ def find_foreign_driver(service: str) -> str | None:
     return None
 
 
+def list_drivers(family: str) -> list[str]:
+    """Return the names of the installed drivers of a family, ascending."""
     return sorted({point.name for point in _entry_points(_group(family))})
 
 

@@ -13,6 +13,7 @@ from backupsvc import exception
 from backupsvc.context import RequestContext
 from backupsvc.manager import failures, fencing, movers
 from backupsvc.objects.task import Task
+from backupsvc.orchestration import trusts
 
 LOG = log.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Work:
         self.task = task
         self.context = RequestContext(
             user_id=task.user_id, project_id=task.project_id, request_id=task.request_id,
-            is_admin=True, overwrite=False)
+            trust_id=trusts.of_task(task), is_admin=True, overwrite=False)
         self.holder = task.id
         self._spares = spares or movers.Spares(0)
         self._lease = task.obj_clone()
