@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from oslo_config import cfg
 
+    from backupsvc.drivers.base import HoldBook
+
 #: The file of a state directory that all the rest is derived from, written by
 #: ``backupsvc-standalone`` at its first start.
 STATE_CONFIG = 'backupsvc.conf'
@@ -55,6 +57,7 @@ def load_config(argv: Sequence[str], prog: str, state_dir: str | None = None) ->
     log.register_options(conf)
     opts.set_defaults()
     loader.register_options(conf)
+    loader.keep_holds(hold_book)
     files = None if state_dir is None else [state_config(state_dir)]
     directories = None if state_dir is None else []
     conf(list(argv), project='backupsvc', prog=prog, version=version.version_string(),
@@ -64,6 +67,12 @@ def load_config(argv: Sequence[str], prog: str, state_dir: str | None = None) ->
     conf.set_default('use_stderr', not (conf.log_file or conf.log_dir))
     log.setup(conf, 'backupsvc', version.version_string())
     return conf
+
+
+def hold_book() -> 'HoldBook':
+    """Return the book in which volume drivers keep the holds that they have no place for."""
+    from backupsvc.orchestration import holds  # few deployments need it
+    return holds.RecordedHolds()
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

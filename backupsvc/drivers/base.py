@@ -159,6 +159,50 @@ class Hold:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """A hold as a HoldBook keeps it.
+
+    :param status: what the resource shows while it is held
+    :param previous_status: what it showed before, or is to show if its task never ends well
+    :param is_unwritten: as in Hold
+    """
+
+    resource_id: str
+    is_snapshot: bool
+    holder: str
+    status: str
+    previous_status: str
+    since: datetime.datetime
+    is_unwritten: bool = False
+
+
+class HoldBook(abc.ABC):
+    """Where a driver keeps its holds when the service that its resources are of has no room for
+    them. All processes of a deployment but the movers see one book.
+    """
+
+    @abc.abstractmethod
+    def take(self, record: HoldRecord) -> HoldRecord:
+        """Write a hold down unless its resource is held; return the one that is there then."""
+
+    @abc.abstractmethod
+    def find(self, resource_id: str) -> HoldRecord | None:
+        """Return the hold on a resource, if there is one."""
+
+    @abc.abstractmethod
+    def change(self, resource_id: str, holder: str, **values: Any) -> bool:
+        """Change fields of a hold; False: ``holder`` has none."""
+
+    @abc.abstractmethod
+    def drop(self, resource_id: str, holder: str) -> bool:
+        """Strike a hold out; False: ``holder`` has none."""
+
+    @abc.abstractmethod
+    def records(self) -> Sequence[HoldRecord]:
+        """Return all holds, the oldest first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class VolumeType:
     """A kind of volume on offer."""
 

@@ -15,6 +15,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backupsvc import exception
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from oslo_config import cfg
 
-    from backupsvc.drivers.base import Driver
+    from backupsvc.drivers.base import Driver, HoldBook
     from backupsvc.drivers.database.base import DatabaseDriver
     from backupsvc.drivers.foreign.base import ForeignBackupDriver
     from backupsvc.drivers.instance.base import InstanceDriver
@@ -42,6 +43,7 @@ STORES_GROUP = 'backupsvc.stores'
 
 _lock = threading.Lock()
 _drivers: dict[tuple[str, str], Driver] = {}
+_hold_book: Callable[[], HoldBook] | None = None
 
 
 def volume_driver() -> VolumeDriver:
@@ -164,6 +166,15 @@ def open_repository_url(url: str, create: bool = False) -> Store:
     return point.load()(url, create=create)
 
 
+def keep_holds(make_book: Callable[[], HoldBook]) -> None:
+    """Say where volume drivers keep their holds that have no place of their own for them.
+
+    :param make_book: called when the first such driver is used
+    """
+    global _hold_book
+    _hold_book = make_book
+
+
 def reset() -> None:
     """Forget the instances, so that the next call builds new ones. For tests."""
     with _lock:
@@ -180,7 +191,10 @@ def _driver(family: str, name: str | None) -> Any:
             driver_class = load_class(family, name)
             for group, opts in driver_class.list_opts():
                 conf.register_opts(opts, group=group)
-            driver = _drivers[family, name] = driver_class(conf)
+            driver = driver_class(conf)
+            if family == 'volume' and _hold_book is not None:
+                driver.hold_book = _hold_book()  # type: ignore[attr-defined]
+            _drivers[family, name] = driver
     return driver
 
 

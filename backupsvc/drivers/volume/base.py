@@ -21,6 +21,7 @@ from backupsvc.context import RequestContext
 from backupsvc.drivers.base import (
     Driver,
     Hold,
+    HoldBook,
     Listing,
     NewVolume,
     Snapshot,
@@ -40,6 +41,9 @@ class VolumeDriver(Driver):
     #: The driver itself is the cloud's volume service: /v3/volumes is answered from it (see
     #: LocalVolumes), not forwarded.
     serves_volumes: bool = False
+
+    #: Where holds can be kept that the driver has no place for; None in a mover.
+    hold_book: HoldBook | None = None
 
     def forward_base_url(self, context: RequestContext) -> str | None:
         """Return the base, up to and with ``/v3``, of the volume service that the volumes are of.

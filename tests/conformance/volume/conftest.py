@@ -26,6 +26,7 @@ class Deployment:
     :ivar write: (volume id, offset, data) → write as an instance that uses the volume does
     :ivar attach: bring a volume into use
     :ivar temporaries: what backups have made beside volumes and the snapshots of users
+    :ivar close: clear up in the end
     """
 
     name: str
@@ -34,12 +35,17 @@ class Deployment:
     write: Callable[[str, int, bytes], None]
     attach: Callable[[str], None]
     temporaries: Callable[[], set[str]]
+    close: Callable[[], None] = lambda: None
+
+
+#: What the two projects are called in a cloud that gives them ids itself.
+_ids: dict[str, str] = {}
 
 
 def caller(project: str = PROJECT) -> context.RequestContext:
     """Return the context of a member of a project."""
     return context.RequestContext(
-        user_id='0b5c00000000000000000000000000aa', project_id=project,
+        user_id='0b5c00000000000000000000000000aa', project_id=_ids.get(project, project),
         roles=['member', 'reader'], is_admin=False, overwrite=False)
 
 
@@ -77,13 +83,32 @@ def _file(tmp_path: pathlib.Path) -> Deployment:
     return Deployment('file', driver, lambda: driver_class(conf), write, attach, temporaries)
 
 
+def _cinder(tmp_path: pathlib.Path) -> Deployment:
+    from tests.fixtures import cinder_volumes  # needs what few tests need
+    driven = cinder_volumes.Driven(tmp_path)
+    _ids.update(zip((PROJECT, OTHER_PROJECT), driven.project_ids, strict=True))
+
+    def close() -> None:
+        _ids.clear()
+        driven.close()
+
+    return Deployment(
+        'cinder', driven.driver, driven.reopen, cinder_volumes.write,
+        lambda volume_id: cinder_volumes.attach(driven.cloud, volume_id),
+        lambda: cinder_volumes.temporaries(driven.cloud), close)
+
+
 #: How to deploy each installed driver for the suite.
-DEPLOYMENTS = {'file': _file}
+DEPLOYMENTS = {'file': _file, 'cinder': _cinder}
+
+#: Those that need more than this machine has by itself.
+_MARKS = {'cinder': pytest.mark.cloud}
 
 
-def installed() -> list[str]:
+def installed() -> list[Any]:
     """Return the names of the drivers that the suite runs on."""
-    return loader.list_drivers('volume')
+    return [pytest.param(name, marks=_MARKS[name]) if name in _MARKS else name
+            for name in loader.list_drivers('volume')]
 
 
 @pytest.fixture(params=installed())
@@ -91,8 +116,12 @@ def deployment(request, tmp_path):
     """Each installed volume driver in turn."""
     if request.param not in DEPLOYMENTS:
         pytest.fail(f'the volume driver {request.param} is installed and cannot be deployed here')
-    yield DEPLOYMENTS[request.param](tmp_path)
-    loader.reset()
+    made = DEPLOYMENTS[request.param](tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+        loader.reset()
 
 
 @pytest.fixture
