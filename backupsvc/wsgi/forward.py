@@ -10,6 +10,7 @@ Where the service behind is this process itself, ``dispatch.py`` does the same w
 """
 
 import functools
+import hashlib
 import http.client
 import io
 import logging
@@ -227,6 +228,9 @@ class Forwarder:
         self._netloc = parts.netloc.rpartition('@')[2]
         self._origin = f'{parts.scheme}://{self._netloc}'
         self._prefix = parts.path.rstrip('/')
+        # What every process that forwards to this place is called in Via (RFC 9110 section 7.6.3).
+        digest = hashlib.sha256((self._origin + self._prefix).encode()).hexdigest()
+        self._pseudonym = f'backupsvc-{digest[:16]}'
         self._own_prefix = own_prefix if own_prefix is None else own_prefix.rstrip('/')
         self._connect_timeout = connect_timeout
         self._timeout = timeout
@@ -248,13 +252,18 @@ class Forwarder:
         :param rewrite: what to make of links below the base; None puts them under ``own_prefix``
         :raises MalformedURL: the path could mean another place to the service behind
         :raises BodyTooLarge: the request's body passed the limit on its way
-        :raises BadGateway: nothing there answers HTTP
+        :raises BadGateway: nothing there answers HTTP, or what is there is this service
         :raises GatewayTimeout: it does not answer in time
         """
         if path is None:
             path = req.decoded_path().removeprefix(self._own_prefix or '')
         target = self._target(req, path)
+        if self._pseudonym in req.headers.get('Via', ''):
+            raise errors.BadGateway(
+                f'Requests for the {self._name} come back to this service, which is configured to '
+                'find it at an address of its own.')
         headers, is_chunked = _request_headers(req, self._netloc)
+        headers.append(('Via', f'1.1 {self._pseudonym}'))
         exchange = _Exchange(self._connection(), self._timeout)
         try:
             return self._exchange(req, exchange, target, headers, is_chunked, rewrite)

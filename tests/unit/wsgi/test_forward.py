@@ -46,10 +46,13 @@ class Site:
         return self.behind.received[-1]
 
 
-def _site(conf, behind, own_prefix='/v3'):
-    forwarder = forward.Forwarder(
-        f'{behind.url}/v3', own_prefix=own_prefix, connect_timeout=1, timeout=1
-    )
+def _site(conf, behind, own_prefix='/v3', to_itself=False):
+    def forward_to(url):
+        return forward.Forwarder(
+            f'{url}/v3', own_prefix=own_prefix, connect_timeout=1, timeout=1, name='shop'
+        )
+
+    forwarder = forward_to(behind.url)
     fronting = dataclasses.replace(
         things.DIALECT, routes=(), mounts=('/v3',),
         fallback=lambda req: forwarder.forward(req, req.dialect_path),
@@ -62,6 +65,8 @@ def _site(conf, behind, own_prefix='/v3'):
 
     front = server.Server(with_id, '127.0.0.1', 0, threads=8)
     front.start()
+    if to_itself:
+        forwarder = forward_to(front.url)
     return Site(behind, front)
 
 
@@ -520,3 +525,10 @@ def test_a_body_that_was_read_before_is_forwarded_whole():
 def test_only_http_services_can_be_forwarded_to(url):
     with pytest.raises(ValueError, match='not the URL of an HTTP service'):
         forward.Forwarder(url)
+
+
+def test_requests_that_come_back_are_not_forwarded_again(another_site):
+    _, front = another_site(to_itself=True)
+    answer = Site(None, front).request('GET', '/v3/volumes')
+    assert answer.status == 502
+    assert b'Requests for the shop come back to this service' in answer.read()

@@ -103,8 +103,9 @@ class SwiftStore(Store):
         """Make the container; it may exist already."""
         try:
             self._client.request(f'container {self._container}', 'PUT', self._container)
-        except errors.ObjectNotFound as error:
-            raise self._missing(self._container) from error
+        except (errors.ObjectNotFound, errors.StoreTransient) as error:
+            # Swift answers one or the other where the account was deleted.
+            raise self._explained(self._container, error) from error
 
     def container_exists(self) -> bool:
         """Return whether the container is there."""
@@ -195,15 +196,21 @@ class SwiftStore(Store):
         if answer.status_code == 412:
             raise errors.ObjectExists(key)
         if answer.status_code == 404:
-            raise self._missing(path.partition('/')[0])
+            raise self._explained(path.partition('/')[0])
 
-    def _missing(self, container: str) -> errors.StoreError:
-        """Return the error of a container that is not there, or whose account was deleted."""
+    def _explained(
+        self, container: str, error: errors.StoreError | None = None
+    ) -> errors.StoreError:
+        """Return why a container cannot be used: its account was deleted, or ``error`` if that
+        may pass, or it is not there.
+        """
         try:
             self._client.request(f'container {container}', 'HEAD', '')
         except errors.StoreDenied:  # who may write a container need not be allowed to ask this
             pass
-        except errors.StoreError as error:
+        except errors.StoreError as found:
+            return found
+        if isinstance(error, errors.StoreTransient):
             return error
         return errors.StoreError(f'Swift: the container {container} does not exist')
 
