@@ -8,6 +8,9 @@ import webob
 
 from backupsvc.wsgi import paste
 from tests.fixtures import service as service_fixture
+from tests.functional.flows.conftest import make_rig  # noqa: F401
+
+BACKUPS = '/actuator/backups'
 
 
 class Operator:
@@ -25,8 +28,6 @@ class Operator:
 
     def request(self, method, path, body=None, *, raw=None, headers=None):
         """Send one request; a body is sent as JSON, ``raw`` as it is."""
-        if self._application is None:
-            self._application = paste.loadapp(self._service.conf, paste.MANAGEMENT)
         req = webob.Request.blank(path, method=method, environ={'REMOTE_ADDR': self.address})
         if body is not None or raw is not None:
             req.body = json.dumps(body).encode() if raw is None else raw
@@ -34,7 +35,14 @@ class Operator:
         if self.authorization is not None:
             req.headers['Authorization'] = self.authorization
         req.headers.update(headers or {})
-        return req.get_response(self._application)
+        return req.get_response(self.application)
+
+    @property
+    def application(self):
+        """The application that the requests go to."""
+        if self._application is None:
+            self._application = paste.loadapp(self._service.conf, paste.MANAGEMENT)
+        return self._application
 
     def get(self, path, **kwargs):
         return self.request('GET', path, **kwargs)
@@ -62,3 +70,52 @@ def service(_stage):
 def operator(service):
     """An operator on the machine of the service."""
     return Operator(service)
+
+
+class Cluster:
+    """A cluster of volumes on a rig, and words for what an operator does with its backups."""
+
+    def __init__(self, rig, partitions=2):
+        self.rig = rig
+        self.operator = Operator(rig)
+        self.volumes = [rig.volume((0, b'partition')) for _ in range(partitions)]
+        self.configure(self.volumes)
+
+    def configure(self, volumes):
+        """Make these volumes the partitions 1, 2, …"""
+        self.rig.conf.set_override('partitions', ', '.join(
+            f'{number}=volume:{volume.id}@{self.rig.conf.host}'
+            for number, volume in enumerate(volumes, 1)), group='actuator')
+
+    def take(self, backup_id):
+        """Ask for a backup; return the answer."""
+        return self.operator.post(BACKUPS, {'backupId': backup_id})
+
+    def show(self, backup_id):
+        return self.operator.get(f'{BACKUPS}/{backup_id}')
+
+    def ended(self, backup_id):
+        """Return a backup once it is not in progress any more."""
+        return service_fixture.wait_until(
+            lambda: (found := self.show(backup_id).json)['state'] != 'IN_PROGRESS' and found)
+
+    def taken(self, backup_id):
+        """Take a backup that succeeds, and return it."""
+        assert self.take(backup_id).status_int == 202
+        found = self.ended(backup_id)
+        assert found['state'] == 'COMPLETED', found
+        return found
+
+    def ids(self, path=''):
+        """Return the ids in a list."""
+        answer = self.operator.get(f'{BACKUPS}{path}')
+        assert answer.status_int == 200, answer.text
+        return [each['backupId'] for each in answer.json]
+
+
+@pytest.fixture
+def cluster(make_rig):  # noqa: F811
+    """A cluster of two volumes, with a manager."""
+    rig = make_rig()
+    rig.start()
+    return Cluster(rig)
