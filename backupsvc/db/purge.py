@@ -10,10 +10,12 @@ from sqlalchemy import orm
 from backupsvc import states
 from backupsvc.db import engine, models
 
-#: Table → those whose rows go with a row of it.
-_PARTS: dict[str, tuple[sa.Table, ...]] = {
-    models.backup_sets.name: (models.backup_set_metadata,),
-    models.snapshots.name: (models.snapshot_metadata, models.snapshot_members),
+#: Table → columns by which rows of others belong to a row of it, and go with it.
+_PARTS: dict[str, tuple[sa.Column, ...]] = {
+    models.backup_sets.name: (models.backup_set_metadata.c.set_id,),
+    models.snapshots.name: (
+        models.snapshot_metadata.c.set_id, models.snapshot_members.c.set_id),
+    models.checkpoints.name: (models.checkpoint_partitions.c.checkpoint_id,),
 }
 
 
@@ -21,9 +23,9 @@ def purge(context: Any, before: datetime.datetime, batch: int = 1000) -> dict[st
     """Remove rows for good, ``batch`` at a time, so that nobody waits long for a lock.
 
     Gone are backups that were deleted before that time with their metadata, pairs of metadata that
-    were, sets that were with all that belongs to them, database instances that were, tasks that
-    ended before it, and messages that expired before it. May be stopped at any point and run
-    again.
+    were, sets and checkpoints that were with all that belongs to them, database instances that
+    were, tasks that ended before it, and messages that expired before it. May be stopped at any
+    point and run again.
 
     :returns: table → rows removed
     """
@@ -34,6 +36,7 @@ def purge(context: Any, before: datetime.datetime, batch: int = 1000) -> dict[st
     sets = models.backup_sets
     snapshots = models.snapshots
     instances = models.db_instances
+    checkpoints = models.checkpoints
     ended = (states.DONE, states.FAILED, states.CANCELLED)
     steps = (
         (pairs, sa.and_(pairs.c.deleted == sa.true(), pairs.c.deleted_at < before)),
@@ -41,6 +44,8 @@ def purge(context: Any, before: datetime.datetime, batch: int = 1000) -> dict[st
         (sets, sa.and_(sets.c.deleted == sa.true(), sets.c.deleted_at < before)),
         (snapshots, sa.and_(snapshots.c.deleted == sa.true(), snapshots.c.deleted_at < before)),
         (instances, sa.and_(instances.c.deleted == sa.true(), instances.c.deleted_at < before)),
+        (checkpoints, sa.and_(
+            checkpoints.c.deleted == sa.true(), checkpoints.c.deleted_at < before)),
         (tasks, sa.and_(tasks.c.state.in_(ended), tasks.c.finished_at < before)),
         (messages, messages.c.expires_at < before),
     )
@@ -65,7 +70,7 @@ def _remove(
         # Pairs that were deleted later than what is purged now would keep the backup's row.
         pairs = models.backup_metadata
         session.execute(sa.delete(pairs).where(pairs.c.backup_id.in_(ids)))
-    for part in _PARTS.get(table.name, ()):
-        session.execute(sa.delete(part).where(part.c.set_id.in_(ids)))
+    for owner in _PARTS.get(table.name, ()):
+        session.execute(sa.delete(owner.table).where(owner.in_(ids)))
     session.execute(sa.delete(table).where(table.c.id.in_(ids)))
     return len(ids)

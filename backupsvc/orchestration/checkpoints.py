@@ -8,8 +8,9 @@ then has the volumes archived.
 
 import dataclasses
 import datetime
+import itertools
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from oslo_utils import timeutils, uuidutils
 
@@ -322,39 +323,33 @@ def state(context: RequestContext) -> State:
     """
     context.authorize(policies.LIST)
     found = _configured()
-    known = {each.id for each in found.partitions}
     records = objects.Checkpoint.get_all(context)[::-1]
-    taken: dict[int, list[tuple[PartitionCheckpoint, bool]]] = {
-        partition_id: [] for partition_id in sorted(known)}
-    for record in records:
-        for part in record.partitions:
-            if part.partition_id in known and record.position is not None:
-                taken[part.partition_id].append((
-                    PartitionCheckpoint(part.partition_id, record.id, record.position,
-                                        record.is_scheduled, record.data_timestamp),
-                    part.status == states.CHECKPOINT_COMPLETED))
-    completed = {partition_id: [each for each, is_completed in found if is_completed]
-                 for partition_id, found in taken.items()}
-    return State(
-        tuple(found[-1][0] for found in taken.values() if found),
-        tuple(found[-1] for found in completed.values() if found),
-        tuple(each for partition_id, found in taken.items()
-              for each in _ranges(partition_id, found)))
+    latest, completed = [], []
+    ranges: list[Range] = []
+    for each in found.partitions:
+        parts = [(record, part) for record in records for part in record.partitions
+                 if part.partition_id == each.id]
+        taken = [(_taken(record, each.id), part.status) for record, part in parts
+                 if record.position is not None]
+        latest += [one for one, _ in taken[-1:]]
+        completed += [one for one, status in taken
+                      if status == states.CHECKPOINT_COMPLETED][-1:]
+        ranges += _ranges(each.id, [
+            (record.id, part.status == states.CHECKPOINT_COMPLETED) for record, part in parts])
+    return State(tuple(latest), tuple(completed), tuple(ranges))
 
 
-def _ranges(
-    partition_id: int, found: Sequence[tuple[PartitionCheckpoint, bool]]
-) -> Iterable[Range]:
-    start = end = None
-    for each, is_completed in found:
+def _taken(record: objects.Checkpoint, partition_id: int) -> PartitionCheckpoint:
+    return PartitionCheckpoint(partition_id, record.id, record.position, record.is_scheduled,
+                               record.data_timestamp)
+
+
+def _ranges(partition_id: int, found: Iterable[tuple[int, bool]]) -> Iterable[Range]:
+    """Yield the stretches of (id, whether it is completed) pairs in which all are."""
+    for is_completed, group in itertools.groupby(found, key=lambda each: each[1]):
         if is_completed:
-            start = each.checkpoint_id if start is None else start
-            end = each.checkpoint_id
-        elif start is not None and end is not None:
-            yield Range(partition_id, start, end)
-            start = None
-    if start is not None and end is not None:
-        yield Range(partition_id, start, end)
+            ids = [checkpoint_id for checkpoint_id, _ in group]
+            yield Range(partition_id, ids[0], ids[-1])
 
 
 # Removing ----------------------------------------------------------------------------------------

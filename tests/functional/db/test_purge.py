@@ -37,7 +37,7 @@ def test_what_is_old_and_over_goes(context, admin, batch):
             expires_at=records.ago(1000)).create()
     removed = purge.purge(admin, records.ago(500), batch)
     assert removed == {'backup_metadata': 6, 'backups': 3, 'tasks': 3, 'messages': 1,
-                       'backup_sets': 0, 'snapshots': 0, 'db_instances': 0}
+                       'backup_sets': 0, 'snapshots': 0, 'db_instances': 0, 'checkpoints': 0}
     assert [_count(table) for table in (
         models.backups, models.backup_metadata, models.tasks, models.messages)] == [0, 0, 0, 0]
 
