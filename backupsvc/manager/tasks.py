@@ -48,7 +48,8 @@ class Runner:
         self._wakes = 0
         self._next_due = float('inf')
         self._is_stopping = threading.Event()
-        self._works: dict[str, Work] = {}
+        # Not by task: one may be claimed again here before its last attempt has let go of it.
+        self._works: set[Work] = set()
         self._spares = movers.Spares(conf.spare_movers)
         self._slots = [
             threading.Thread(target=self._slot, args=(sorted(flows.FLOWS),),
@@ -109,10 +110,9 @@ class Runner:
 
     def cancel(self, task_id: str) -> None:
         """Stop a task whose cancel flag is set, if it is here."""
-        with self._changed:
-            work = self._works.get(task_id)
-        if work is not None:
-            work.interrupt(failures.Cancelled())
+        for work in self._running():
+            if work.task.id == task_id:
+                work.interrupt(failures.Cancelled())
 
     def load(self) -> tuple[int, int]:
         """Return how many slots are busy, and how many there are."""
@@ -120,7 +120,7 @@ class Runner:
 
     def _running(self) -> list[Work]:
         with self._changed:
-            return list(self._works.values())
+            return list(self._works)
 
     def _keep(self, what: Callable[[Work], None], interval_s: float) -> None:
         while not self._is_over.wait(interval_s):
@@ -142,8 +142,11 @@ class Runner:
             task = self._claim(context, kinds)
             if task is None:
                 self._rest(seen)
-            else:
+                continue
+            try:
                 self._carry_out(task)
+            except Exception:
+                LOG.exception('Task %s is left as it is until its lease runs out', task.id)
 
     def _claim(self, context: request_context.RequestContext,
                kinds: Sequence[str]) -> Task | None:
@@ -171,7 +174,7 @@ class Runner:
         work = Work(task, self._conf.lease_duration, self._spares)
         work.context.update_store()
         with self._changed:
-            self._works[task.id] = work
+            self._works.add(work)
         if self._is_stopping.is_set():
             work.interrupt(failures.HandedOver())
         self._counts.note_claimed(task)
@@ -187,12 +190,10 @@ class Runner:
             reason = str(gone)
             LOG.warning('Task %s has lost its record: %s', task.id, reason)
             work.persist(lambda: task.fail(reason))
-        except Exception:
-            LOG.exception('Task %s is left as it is until its lease runs out', task.id)
         finally:
             self._counts.note_ended(task)
             with self._changed:
-                del self._works[task.id]
+                self._works.discard(work)
             self._give_back_trust(work)
             self.wake()  # another task of the same resource may have waited for this one
 

@@ -9,6 +9,8 @@ from oslo_utils import uuidutils
 
 from backupsvc import context as request_context
 from backupsvc import exception, states
+from backupsvc.db import engine as database
+from backupsvc.db import models
 from backupsvc.engine import errors
 from backupsvc.manager import flows, tasks
 from backupsvc.manager.work import Work
@@ -263,11 +265,62 @@ def test_lost_lease_stops_the_work_and_writes_nothing(context, flow, runners):
     runners()
     task = queue(context)
     assert begun.wait(20)
-    Task.release_owned(context, 'node-1:')
-    held = Task.claim(context, task.id, 'other:1', 'other', 3600)
+    with database.get_engine().begin() as connection:
+        connection.execute(models.tasks.update().values(owner='other:1'))
+    held = Task.get_by_id(context, task.id)
     eventually(lambda: outcome)
     found = read(held)
     assert (found.state, found.owner) == (states.RUNNING, 'other:1')
+
+
+def test_a_task_that_is_claimed_again_at_once_is_kept_apart_from_its_last_attempt(
+        context, flow, runners):
+    attempts, again, over = [], threading.Event(), threading.Event()
+
+    def run(work):
+        attempts.append(work)
+        if len(attempts) == 1:
+            work.task.release(delay_s=0, keep_attempt=True)
+            runner.wake()
+            assert again.wait(20)
+            return
+        again.set()
+        assert over.wait(20)
+        work.persist(work.task.finish)
+
+    flow.run = run
+    runner = runners()
+    task = queue(context)
+    assert again.wait(20)
+    eventually(lambda: runner.load()[0] == 1)
+    over.set()
+    eventually(lambda: read(task).state == states.DONE)
+    together = threading.Barrier(2, timeout=20)
+
+    def meet(work):
+        together.wait()
+        work.persist(work.task.finish)
+
+    flow.run = meet
+    both = [queue(context), queue(context)]
+    runner.wake()
+    eventually(lambda: all(read(each).state == states.DONE for each in both))
+
+
+def test_a_slot_goes_on_after_what_nobody_foresaw(context, flow, runners):
+    def gone(work):
+        work.task.release(delay_s=3600)
+        raise exception.BackupNotFound(backup_id='x')  # which is then written to a lost lease
+
+    flow.run = gone
+    runner = runners()
+    queue(context), queue(context)
+    eventually(lambda: runner.load()[0] == 0 and not Task.claim_next(
+        context, 'other:1', 'other', 60))
+    flow.run = lambda work: work.persist(work.task.finish)
+    task = queue(context)
+    runner.wake()
+    eventually(lambda: read(task).state == states.DONE)
 
 
 def test_lease_that_cannot_be_renewed_ends_the_work(context):
