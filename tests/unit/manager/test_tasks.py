@@ -308,11 +308,14 @@ def test_a_task_that_is_claimed_again_at_once_is_kept_apart_from_its_last_attemp
 
 
 def test_a_slot_goes_on_after_what_nobody_foresaw(context, flow, runners):
-    def gone(work):
+    def run(work):
+        raise exception.InvalidBackup(reason='wrong')
+
+    def gone(work, failure):
         work.task.release(delay_s=3600)
         raise exception.BackupNotFound(backup_id='x')  # which is then written to a lost lease
 
-    flow.run = gone
+    flow.run, flow.fail = run, gone
     runner = runners()
     queue(context), queue(context)
     eventually(lambda: runner.load()[0] == 0 and not Task.claim_next(
