@@ -201,6 +201,36 @@ def test_a_dump_is_restored_by_hand(servers, driver, server, tmp_path):
         process.wait()
 
 
+def _log_written(servers, server):
+    [(position,)] = servers.query(
+        server, "SELECT variable_value FROM information_schema.global_status"
+                " WHERE variable_name = 'Innodb_lsn_current'")
+    return int(position)
+
+
+def test_a_dump_that_the_server_has_overrun_says_so(servers, driver, server):
+    """The log is written round and round; who cannot read it in time has no dump, but a reason."""
+    servers.root(server)
+    servers.query(server, 'CREATE DATABASE fast')
+    servers.query(server, 'CREATE TABLE fast.t SELECT seq, REPEAT(SHA2(seq, 512), 60) AS b'
+                          ' FROM mysql.seq_1_to_500')
+    [(_, size)] = servers.query(server, "SHOW VARIABLES LIKE 'innodb_log_file_size'")
+    with driver.dump(ADMIN, server) as dump:
+        dump.read(1)
+        [pid] = servers.pids(server, 'mariadb-backup')
+        os.kill(pid, signal.SIGSTOP)
+        begin = _log_written(servers, server)
+        while _log_written(servers, server) < begin + 2 * int(size):
+            servers.query(server, 'UPDATE fast.t SET b = REPEAT(SHA2(RAND(), 512), 60)')
+        os.kill(pid, signal.SIGCONT)
+        with pytest.raises(exception.DriverFailed, match='More was written'):
+            drained(dump)
+    # and a server that has had much to do has memory left for dumps
+    for _ in range(3):
+        with driver.dump(ADMIN, server) as dump:
+            assert drained(dump) and dump.facts().point
+
+
 @pytest.mark.skipif(not places.can_mount(), reason='volumes are not mounted here: no root')
 def test_a_volume_is_a_limit_and_grows(servers, driver):
     new = servers.new(size_mb=96)

@@ -36,6 +36,9 @@ _GZIP = 16 + zlib.MAX_WBITS
 _F_SETPIPE_SZ = 1031
 _END_TIMEOUT_S = 60
 _POINT = re.compile(r'\d{1,20}')
+#: Milliseconds between two looks at the log that the server goes on writing, round and round.
+_LOG_INTERVAL_MS = 100
+_OVERRUN = 'Was only able to copy log'
 _NO_ROOM = re.compile('No space left|errno: 28|Errcode: 28|error 28', re.IGNORECASE)
 
 
@@ -110,6 +113,7 @@ class MariabackupDump(Dump):
                 'mariadb-backup', f'--defaults-file=/dev/fd/{options}', '--backup',
                 '--stream=xbstream', f'--target-dir={self._directory}',
                 f'--tmpdir={self._directory}', f'--extra-lsndir={self._directory}',
+                f'--log-copy-interval={_LOG_INTERVAL_MS}',
                 *([f'--incremental-lsn={since}'] if since else []), uid=uid)
             # its words are many, and only of interest when it fails
             self._log = self._resources.enter_context(
@@ -143,6 +147,9 @@ class MariabackupDump(Dump):
         if status != 0 or not facts.exists():
             LOG.error('mariadb-backup of instance %s ended with %s: %s',
                       self._server.record.id, status, text)
+            if _OVERRUN in text:
+                raise exception.DriverFailed(
+                    reason='More was written to the databases than could be read meanwhile.')
             raise exception.DriverFailed(
                 reason='The databases could not be read to their end: '
                        + (processes.last_line(text) if status else 'there is no position'))

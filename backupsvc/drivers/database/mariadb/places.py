@@ -194,6 +194,10 @@ class Place:
         return ((status.f_blocks - status.f_bfree) * status.f_frsize,
                 status.f_blocks * status.f_frsize)
 
+    def size_bytes(self) -> int | None:
+        """Return how much room there is in all, None where nothing of ours limits it."""
+        return None if self.volume_path is None else self.usage()[1]
+
     def data_bytes(self) -> int:
         """Return the room that the data take."""
         return _used_bytes(self.data)

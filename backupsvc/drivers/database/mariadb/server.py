@@ -224,7 +224,13 @@ class Server:
         return '[mariadbd]\n' + ''.join(f'{name}="{value}"\n' for name, value in values.items())
 
     def _log_file_mb(self) -> int:
-        return min(512, max(16, self.record.ram_mb // 16))
+        """Return the size of the log that the server writes round and round.
+
+        A backup fails when clients write that much while it reads none of it; what is larger takes
+        room of the volume, and time to recover.
+        """
+        room_mb = (self.place.size_bytes() or self.record.volume_gb << 30) // _MIB
+        return max(16, min(512, self.record.ram_mb // 4, room_mb // 16))
 
     @contextlib.contextmanager
     def _open_log(self) -> Iterator:
