@@ -333,6 +333,12 @@ class CheckpointNotFound(NotFound):
     message_format = 'Backup with id %(id)s does not exist'
 
 
+class InvalidCheckpoint(Invalid):
+    """A checkpoint cannot be restored as it is. Details: id, reason."""
+
+    message_format = 'Checkpoint %(id)s cannot be restored: %(reason)s.'
+
+
 class CheckpointChanged(Conflict):
     """A checkpoint is no longer in the phase or round that a manager works on. Details: id."""
 

@@ -14,6 +14,7 @@ from backupsvc import cmd
 
 #: verb → module of this package
 VERBS = {
+    'checkpoint': 'checkpoint',
     'db': 'database',
     'instance': 'instance',
     'keys': 'keys',

@@ -52,7 +52,7 @@ def test_who_makes_ids(tmp_path, monkeypatch, text, makes_ids):
 def test_what_cannot_be_meant_is_refused(tmp_path, text):
     with pytest.raises((ValueError, cfg.ConfigFileValueError)):
         config = parsed(tmp_path, text)
-        config.actuator[text.split(' ')[0]]  # noqa: B018
+        config.actuator[text.split(' ')[0]]
 
 
 @pytest.mark.parametrize(('text', 'seconds'), [
