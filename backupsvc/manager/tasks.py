@@ -115,8 +115,11 @@ class Runner:
                 work.interrupt(failures.Cancelled())
 
     def load(self) -> tuple[int, int]:
-        """Return how many slots are busy, and how many there are."""
-        return len(self._running()), len(self._slots)
+        """Return how many tasks are carried out, and how many slots there are for long ones.
+
+        The slot for short tasks does not count: a manager is busy that copies all it can.
+        """
+        return len(self._running()), self._conf.workers
 
     def _running(self) -> list[Work]:
         with self._changed:

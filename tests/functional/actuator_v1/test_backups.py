@@ -6,6 +6,7 @@ import re
 import pytest
 
 from backupsvc import version
+from backupsvc.db import engine
 from tests.fixtures.service import wait_until
 from tests.functional.actuator_v1.conftest import BACKUPS
 
@@ -267,3 +268,15 @@ def test_a_partition_without_a_manager_is_502_and_spends_no_id(configured, opera
             'message': 'Expected to send request to all 1 partitions, but found only 0 '
                        'partitions in topology.'})
     assert operator.get(BACKUPS).json == []
+
+
+def test_an_error_of_the_service_is_500_without_detail(configured, operator):
+    with engine.schema_change() as connection:
+        connection.exec_driver_sql('ALTER TABLE checkpoints RENAME TO elsewhere')
+    for method, path, body in (('GET', BACKUPS, None), ('GET', f'{BACKUPS}/1', None),
+                               ('DELETE', f'{BACKUPS}/1', None),
+                               ('GET', f'{BACKUPS}/state', None)):
+        answer = operator.request(method, path, body)
+        assert (answer.status_int, answer.json) == (500, {
+            'message': 'The server has either erred or is incapable of performing the requested '
+                       'operation.'})
