@@ -9,40 +9,27 @@ checkpoints are taken, by default two.
 
 import os
 import random
-import struct
 import time
 
 import pytest
 
 from backupsvc.drivers import loader
-from backupsvc.drivers.instance.local import processes, records
+from backupsvc.drivers.instance.local import processes
 from backupsvc.manager import service
 from backupsvc.manager.flows import moments
 from backupsvc.objects.checkpoint import Checkpoint
 from backupsvc.orchestration import instances, placement
+from tests.fixtures import written_records
 from tests.fixtures.deployment import eventually
 from tests.functional.flows.conftest import MIB, noise
 
 RUNS = int(os.environ.get('BACKUPSVC_CONSISTENCY_RUNS', '2'))
 
-_OPTIONS = """
-[quota]
-volumes = -1
-gigabytes = -1
-snapshots = -1
-backups = -1
-backup_gigabytes = -1
-
-[instance_local]
-write_interval = 0.0005
-log_size_kb = 65536
-"""
-
 
 @pytest.fixture(params=[1, 2], ids=['one manager', 'two managers'])
 def cluster(request, make_cluster):
     """Three partitions of one or two managers; their snapshots do not take the same time."""
-    cluster = make_cluster(_OPTIONS)
+    cluster = make_cluster(written_records.OPTIONS)
     other = service.ManagerService(cluster.rig.conf, host='node-2')
     if request.param == 2:
         other.start()
@@ -75,10 +62,8 @@ class Copies:
         paths = {volume_id: str(cluster.rig.path(copies[volume_id]))
                  for volume_id in self.volume_ids}
         self.problems = loader.instance_driver().check_volumes(paths)
-        self.logs = {}
-        for volume_id, path in paths.items():
-            with open(path, 'rb') as file:
-                self.logs[volume_id] = records.read(file.fileno(), volume_id)
+        self.logs = {volume_id: written_records.read_log(path, volume_id)
+                     for volume_id, path in paths.items()}
         self.last_ns = max(log.last_ns for log in self.logs.values())
 
     @property
@@ -86,24 +71,12 @@ class Copies:
         return self.problems.is_consistent
 
     def missing_ns(self):
-        """Return the time of the first record that is in no copy and was not under way.
-
-        The one before it may have got its time before the moment, and its place behind it.
-        """
-        positions = {log.header.position: volume_id for volume_id, log in self.logs.items()}
-        number, position = records.next_record(list(self.logs.values()))
-        position += 1
-        if position > len(positions):
-            number, position = number + 1, 1
-        volume_id = positions[position]
-        return eventually(lambda: self._time_of(volume_id, number))
-
-    def _time_of(self, volume_id, number):
-        header = self.logs[volume_id].header
-        with open(self._rig.path(volume_id), 'rb') as file:
-            raw = os.pread(file.fileno(), records.RECORD_BYTES, records.offset_of(header, number))
-        magic, _, _, found, time_ns = struct.unpack_from('<4sI16sQQ', raw)
-        return time_ns if (magic, found) == (b'BREC', number) else None
+        """Return the time of the first record that is in no copy and was not under way."""
+        number, position = written_records.first_missing(list(self.logs.values()))
+        (volume_id, log), = [(volume_id, log) for volume_id, log in self.logs.items()
+                             if log.header.position == position]
+        return eventually(lambda: written_records.time_of(
+            self._rig.path(volume_id), log.header, number))
 
 
 def of_one_moment(cluster, checkpoint_id):

@@ -7,13 +7,13 @@ by default twice.
 
 import os
 import random
-import struct
 
 import pytest
 
 from backupsvc.drivers import loader
 from backupsvc.drivers.instance.local import records
 from backupsvc.orchestration import instances
+from tests.fixtures import written_records
 from tests.fixtures.deployment import eventually
 from tests.functional.flows.conftest import MIB, noise
 from tests.functional.flows.instances import running
@@ -22,23 +22,9 @@ RUNS = int(os.environ.get('BACKUPSVC_CONSISTENCY_RUNS', '2'))
 
 VOLUMES = 3
 
-_OPTIONS = """
-[quota]
-volumes = -1
-gigabytes = -1
-snapshots = -1
-backups = -1
-backup_gigabytes = -1
-
-[instance_local]
-write_interval = 0.0005
-log_size_kb = 65536
-"""
-
-
 @pytest.fixture
 def machines(make_rig):
-    rig = make_rig(_OPTIONS)
+    rig = make_rig(written_records.OPTIONS)
     rig.start()
     with running(rig) as machines:
         yield machines
@@ -66,31 +52,14 @@ def restored(rig, backup):
     return {member.source_id: rig.restore(member.id).id for member in backup.members()}
 
 
-def time_of(path, header, number):
-    """Return the time of a record in ns, None where it was not written (yet)."""
-    with open(path, 'rb') as file:
-        raw = os.pread(file.fileno(), records.RECORD_BYTES, records.offset_of(header, number))
-    magic, _, _, found, time_ns = struct.unpack_from('<4sI16sQQ', raw)
-    return time_ns if (magic, found) == (b'BREC', number) else None
-
-
-def after(number, position):
-    """Return the (number, position) that is written next."""
-    return (number, position + 1) if position < VOLUMES else (number + 1, 1)
-
-
-def read_log(path, volume_id):
-    with open(path, 'rb') as file:
-        return records.read(file.fileno(), volume_id)
-
-
 def assert_of_one_time(rig, backup, copies):
     """Check the copies against each other, and against the volumes, which have gone on."""
     check = written(rig, copies.values(), not_after=backup.data_timestamp)
     assert check.is_consistent, check
     assert len(check.volumes) == VOLUMES and all(volume.last > 0 for volume in check.volumes)
 
-    logs = {volume_id: read_log(rig.path(copy), copy) for volume_id, copy in copies.items()}
+    logs = {volume_id: written_records.read_log(rig.path(copy), copy)
+            for volume_id, copy in copies.items()}
     for volume_id, log in logs.items():
         # The copy is the beginning of what the volume holds by now, record for record.
         size = records.HEADER_BYTES + log.last * records.RECORD_BYTES
@@ -99,10 +68,10 @@ def assert_of_one_time(rig, backup, copies):
 
     # The record that comes next may have been under way, with its time in it. The one behind it
     # was written after the point in time: none from before is missing.
-    number, position = after(*records.next_record(list(logs.values())))
+    number, position = written_records.first_missing(list(logs.values()))
     [(volume_id, log)] = [(volume_id, log) for volume_id, log in logs.items()
                           if log.header.position == position]
-    next_ns = eventually(lambda: time_of(rig.path(volume_id), log.header, number))
+    next_ns = eventually(lambda: written_records.time_of(rig.path(volume_id), log.header, number))
     assert next_ns / 1e9 > backup.data_timestamp.timestamp()
     return sum(volume.last for volume in check.volumes)
 
