@@ -11,6 +11,7 @@ from backupsvc import context, states
 from backupsvc.db import migration
 from backupsvc.objects.service import ServiceList
 from backupsvc.objects.task import TaskList
+from backupsvc.rpc import versions
 
 _SUCCESS = upgradecheck.Code.SUCCESS
 _WARNING = upgradecheck.Code.WARNING
@@ -56,6 +57,32 @@ class Checks(upgradecheck.UpgradeCommands):
                           'backupsvc-manage service remove')
         return upgradecheck.Result(_SUCCESS)
 
+    def _check_versions(self) -> upgradecheck.Result:
+        """Every manager understands what this release sends, and the pin is not forgotten."""
+        pin, newest = service_conf.current().upgrade_levels.manager, versions.newest()
+        if migration.version() is None:
+            return upgradecheck.Result(_SUCCESS, f'messages of version {newest}')
+        found = {service.host: service.rpc_version or 'none'
+                 for service in ServiceList.get_all(
+                     context.get_admin_context(), {'binary': versions.BINARY}) if service.is_up}
+        if pin != 'auto':
+            behind = _list({host: version for host, version in found.items()
+                            if version == 'none' or versions.key(version) < versions.key(pin)})
+            if behind:
+                return upgradecheck.Result(
+                    _FAILURE, f'[upgrade_levels] manager = {pin} is above what managers '
+                              f'understand: {behind}; set it to "auto"')
+        older = _list({host: version for host, version in found.items() if version != newest})
+        if older:
+            return upgradecheck.Result(
+                _WARNING, f'messages are of version {newest} here, managers that speak another '
+                          f'one: {older}; upgrade them')
+        if pin not in ('auto', newest):
+            return upgradecheck.Result(
+                _WARNING, f'every manager understands version {newest}: [upgrade_levels] manager '
+                          f'= {pin} can go')
+        return upgradecheck.Result(_SUCCESS, f'messages of version {newest}')
+
     def _check_stranded_tasks(self) -> upgradecheck.Result:
         """No work waits for a host that is gone."""
         if migration.version() is None:
@@ -73,8 +100,13 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Migrations', _check_migrations),
         ('Schema', _check_schema),
         ('Services', _check_services),
+        ('Versions', _check_versions),
         ('Work', _check_stranded_tasks),
     )
+
+
+def _list(versions_of: dict[str, str]) -> str:
+    return ', '.join(f'{host} ({version})' for host, version in sorted(versions_of.items()))
 
 
 def main(argv: list[str] | None = None) -> Any:

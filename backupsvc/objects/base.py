@@ -2,8 +2,9 @@
 """What every record is: an oslo.versionedobjects object that is filled from a row."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from oslo_utils import versionutils
 from oslo_versionedobjects import base
 
 #: Where the library keeps a field's value.
@@ -18,9 +19,22 @@ class BackupsvcObject(base.VersionedObject):
     OBJ_PROJECT_NAMESPACE = 'backupsvc'
     OBJ_SERIAL_NAMESPACE = 'backupsvc_object'
 
+    #: Version → fields that it has added. Receivers of an older release are sent the record
+    #: without them, so nothing may depend on their arrival.
+    ADDED: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
     if TYPE_CHECKING:
         # Fields become attributes when a class is registered; no type checker sees that.
         def __getattr__(self, name: str) -> Any: ...
+
+    def obj_make_compatible(self, primitive: dict[str, Any], target_version: str) -> None:
+        """Take away what a receiver of ``target_version`` does not know."""
+        super().obj_make_compatible(primitive, target_version)
+        target = versionutils.convert_version_to_tuple(target_version)
+        for version, names in self.ADDED.items():
+            if target < versionutils.convert_version_to_tuple(version):
+                for name in names:
+                    primitive.pop(name, None)
 
     @classmethod
     def from_row(cls, context: Any, row: Mapping[str, Any]) -> Self:

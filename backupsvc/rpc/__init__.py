@@ -36,6 +36,15 @@ class ObjectSerializer(ovo_base.VersionedObjectSerializer):
 
     OBJ_BASE_CLASS = objects_base.BackupsvcObject
 
+    def serialize_entity(self, context: Any, entity: Any) -> Any:
+        """Write a record as the oldest of its receivers reads it."""
+        from backupsvc.rpc import versions
+        wanted = versions.records() if isinstance(entity, self.OBJ_BASE_CLASS) else None
+        if not wanted or entity.obj_name() not in wanted:
+            return super().serialize_entity(context, entity)
+        return entity.obj_to_primitive(target_version=wanted[entity.obj_name()],
+                                       version_manifest=wanted)
+
 
 class ContextSerializer(messaging.Serializer):
     """The request context across the wire, without the caller's token: no work needs it."""

@@ -6,6 +6,9 @@ Version history:
 * 1.0: wake, cancel.
 * 1.1: call_database.
 * 1.2: describe.
+
+Each message is sent with the version that has brought it, not with the newest: so a manager of an
+older release understands all but what it does not know. ``versions`` says what that is.
 """
 
 from typing import Any
@@ -16,6 +19,7 @@ from backupsvc import conf, exception, rpc
 from backupsvc.context import RequestContext
 from backupsvc.objects.database_instance import DatabaseInstance
 from backupsvc.objects.task import Task
+from backupsvc.rpc import versions
 
 
 class ManagerAPI:
@@ -28,15 +32,17 @@ class ManagerAPI:
 
         What it is to be done with is read from the row: it may hold what others must not see.
         """
-        options = {'server': task.host_affinity} if task.host_affinity else {}
+        options: dict[str, Any] = {'version': '1.0'}
+        if task.host_affinity:
+            options['server'] = task.host_affinity
         told: Any = task.obj_clone()
         told.arguments = told.resume_point = None
         rpc.send(f'wake of task {task.id}', self._cast, context, 'wake', options, task=told)
 
     def cancel(self, context: RequestContext, task_id: str) -> None:
         """Tell every manager that the cancel flag of a task is set."""
-        rpc.send(f'cancel of task {task_id}', self._cast, context, 'cancel', {'fanout': True},
-                 task_id=task_id)
+        rpc.send(f'cancel of task {task_id}', self._cast, context, 'cancel',
+                 {'version': '1.0', 'fanout': True}, task_id=task_id)
 
     def call_database(self, context: RequestContext, instance: DatabaseInstance, verb: str,
                       arguments: dict[str, Any]) -> Any:
@@ -45,10 +51,12 @@ class ManagerAPI:
         :param arguments: plain values; secret ones are sealed (``rpc.sealing``)
         :returns: plain values
         :raises BackupsvcError: what the verb raises
-        :raises Unavailable: the manager does not answer
+        :raises Unavailable: the manager does not answer, or does not know the message yet
         """
+        _check('1.1', 'call a database server')
         client = rpc.client().prepare(
-            server=instance.host, timeout=conf.current().database_instances.call_timeout)
+            version='1.1', server=instance.host,
+            timeout=conf.current().database_instances.call_timeout)
         try:
             return client.call(context, 'call_database', instance=instance, verb=verb,
                                arguments=arguments)
@@ -65,9 +73,11 @@ class ManagerAPI:
             for how long the oldest task that it may claim has been due, 0 for none
         :raises MessageNotSent: the message bus does not take the message
         :raises CallTimedOut: no answer has come within ``timeout_s``
+        :raises Unavailable: some manager is of a release that does not know the message
         """
+        _check('1.2', 'tell how busy it is')
         try:
-            client = rpc.client().prepare(server=host, timeout=timeout_s)
+            client = rpc.client().prepare(version='1.2', server=host, timeout=timeout_s)
             return client.call(context, 'describe', host=host, timeout_s=timeout_s)
         except messaging.MessagingTimeout:
             raise exception.CallTimedOut(host=host, seconds=f'{timeout_s:.0f}') from None
@@ -80,3 +90,14 @@ class ManagerAPI:
     def _cast(context: RequestContext, method: str, options: dict[str, Any],
               **arguments: Any) -> None:
         rpc.client().prepare(**options).cast(context, method, **arguments)
+
+
+def _check(version: str, what: str) -> None:
+    """Refuse to send a message that some manager would not understand.
+
+    :raises Unavailable: one is of an older release
+    """
+    if not versions.can_send(version):
+        raise exception.Unavailable(
+            f'A manager cannot {what} before all of them are upgraded to messages of version '
+            f'{version}.')

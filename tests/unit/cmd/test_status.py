@@ -7,7 +7,7 @@ import pytest
 
 from backupsvc import conf as service_conf
 from backupsvc import context as request_context
-from backupsvc import states
+from backupsvc import rpc, states
 from backupsvc.cmd import status
 from backupsvc.db import engine, migration, models
 from backupsvc.objects.service import Service
@@ -79,5 +79,32 @@ def test_work_of_a_host_that_is_gone_is_a_warning(check):
     Task(admin, kind=states.TASK_CREATE, resource_id='r', host_affinity='gone').create()
     result, output = check()
     assert result == 1 and 'gone' in output
-    Service.heartbeat(admin, 'gone', 'backupsvc-manager')
+    Service.heartbeat(admin, 'gone', 'backupsvc-manager', rpc_version=rpc.VERSION)
+    assert check()[0] == 0
+
+
+def test_versions_of_managers_are_compared_with_the_pin(check, tmp_path):
+    def lives(host, version):
+        Service.heartbeat(request_context.get_admin_context(), host, 'backupsvc-manager',
+                          rpc_version=version)
+
+    def pin(version):
+        path.write_text(f'{text}[upgrade_levels]\nmanager = {version}\n')
+
+    path = tmp_path / 'backupsvc.conf'
+    text = path.read_text()
+    check()
+    migration.sync()
+    lives('old', '1.1')
+    result, output = check()
+    assert result == 1 and 'old (1.1)' in output
+    pin(rpc.VERSION)
+    result, output = check()
+    assert result == 2 and 'old (1.1)' in output
+    pin('1.1')
+    assert check()[0] == 1
+    lives('old', rpc.VERSION)
+    result, output = check()
+    assert result == 1 and 'can go' in output
+    pin('auto')
     assert check()[0] == 0

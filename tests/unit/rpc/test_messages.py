@@ -12,6 +12,7 @@ from backupsvc.objects.backup import Backup
 from backupsvc.objects.task import Task
 from backupsvc.rpc import manager as client
 from backupsvc.rpc import notifications
+from tests.fixtures.database import database  # noqa: F401
 
 
 def make_context():
@@ -30,7 +31,7 @@ def test_context_arrives_without_the_token():
     assert received.request_id == sent['request_id']
 
 
-def test_record_arrives_as_it_was_sent():
+def test_record_arrives_as_it_was_sent(database):  # noqa: F811
     context = make_context()
     task = Task(context, id=uuidutils.generate_uuid(), kind='create', resource_id='r',
                 arguments={'volume_id': 'v'}, created_at=timeutils.utcnow(with_timezone=True))
