@@ -92,6 +92,9 @@ class Periodics:
         instances = loader.instance_driver()
         self._sweep(context, instances.list_holds(context), lambda context, hold, task:
                     instances.unquiesce(context, hold.resource_id, holder=hold.holder))
+        servers = loader.database_driver()
+        self._sweep(context, servers.list_holds(context), lambda context, hold, task:
+                    servers.unquiesce(context, hold.resource_id, holder=hold.holder))
 
     def _sweep(self, context: request_context.RequestContext, holds: Iterable[Hold],
                release: Callable[..., None]) -> None:

@@ -24,7 +24,7 @@ Rules of use:
 """
 
 import abc
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 
 from backupsvc.context import RequestContext
@@ -36,6 +36,7 @@ from backupsvc.drivers.base import (
     Datastore,
     Driver,
     DumpFacts,
+    Hold,
     NewDatabaseServer,
     NewDatabaseUser,
     StoredDump,
@@ -206,6 +207,31 @@ class DatabaseDriver(Driver):
 
         :raises InvalidInput: a network is not one, or this host cannot filter
         """
+
+    # -- standstill
+
+    def quiesce(self, context: RequestContext, instance_id: str, *, holder: str) -> bool:
+        """Have everything that was committed on the server's volume, and keep the volume from
+        changing until ``unquiesce``, so that a snapshot of it can be taken. Changes wait
+        meanwhile; the server is neither started nor stopped. Quiesced by the holder already:
+        nothing happens.
+
+        It outlives the process that asked for it; ``list_holds`` tells a sweep what was left.
+
+        :returns: False where that is not possible: the data lie on no volume
+        :raises DatabaseServerNotFound: it is not on this host
+        :raises DriverFailed: it could not be brought to a standstill; it goes on as before
+        """
+        return False
+
+    def unquiesce(self, context: RequestContext, instance_id: str, *, holder: str) -> None:
+        """End what ``quiesce`` began; changes go on once no holder is left. Not quiesced by this
+        holder (any more), or no server: nothing happens.
+        """
+
+    def list_holds(self, context: RequestContext) -> Iterator[Hold]:
+        """Yield (holder, instance) of every server of this host that is quiesced."""
+        return iter(())
 
     # -- databases
 

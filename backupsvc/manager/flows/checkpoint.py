@@ -23,6 +23,7 @@ from backupsvc.manager.flows import moments, standstill
 from backupsvc.manager.work import Work
 from backupsvc.objects.backup import Backup, BackupList
 from backupsvc.objects.checkpoint import Checkpoint, CheckpointPartition
+from backupsvc.objects.database_instance import DatabaseInstance
 from backupsvc.objects.service import ServiceList
 from backupsvc.objects.task import TaskList
 from backupsvc.orchestration import backups, checkpoints, placement
@@ -137,8 +138,11 @@ def _new_backup(
     parent_id: str | None,
 ) -> Backup:
     volume = loader.volume_driver().show_volume(work.context, member['volume_id'])
+    found = volume
+    if part.kind == 'database':  # the volume is the service's own
+        found = DatabaseInstance.get_by_id(work.context, part.source_id)
     owner = RequestContext(
-        user_id=volume.user_id, project_id=volume.project_id, is_admin=True, overwrite=False,
+        user_id=found.user_id, project_id=found.project_id, is_admin=True, overwrite=False,
         request_id=work.task.request_id)
     name = f'checkpoint-{record.id}-{part.partition_id}'
     if member['device']:
@@ -148,7 +152,7 @@ def _new_backup(
         owner, backups.NewBackup(
             source_id=volume.id, origin=ORIGIN, name=name, container=settings.actuator.container,
             metadata={'checkpoint_id': str(record.id), 'partition_id': str(part.partition_id)}),
-        volume, None, _parent(work, parent_id, volume.project_id), size_gb=volume.size_gb,
+        volume, None, _parent(work, parent_id, found.project_id), size_gb=volume.size_gb,
         status=states.CREATING, host=part.host, set_id=part.share_id,
         availability_zone=settings.manager.availability_zone)
     backup.data_timestamp = record.data_timestamp

@@ -31,7 +31,6 @@ from backupsvc.manager.flows import sets, standstill
 from backupsvc.manager.work import Work
 from backupsvc.objects.checkpoint import Checkpoint
 from backupsvc.objects.task import Task
-from backupsvc.orchestration import sets as set_rules
 
 LOG = log.getLogger(__name__)
 
@@ -105,7 +104,7 @@ def _in_round(work: Work, record: Checkpoint) -> None:
     work.step('hold')
     for part in record.share(share_id):
         with _blamed(part.partition_id):
-            _hold(work, planned, part.partition_id)
+            standstill.hold(work, planned, part.partition_id)
     work.persist(lambda: record.report(share_id, states.JOINED, work.task))
     _await_all(work, record)
     work.step('quiesce')
@@ -130,7 +129,9 @@ def _in_round(work: Work, record: Checkpoint) -> None:
 
 def _plan(work: Work, record: Checkpoint) -> standstill.Plan:
     """Look at what there is to take, and remember it: whoever undoes this needs it."""
-    members, instances = [], {}
+    members: list[dict] = []
+    instances: dict[int, list[str]] = {}
+    databases: dict[int, str] = {}
     for part in record.share(work.task.resource_id):
         with _blamed(part.partition_id):
             found = standstill.plan(work, part)
@@ -140,18 +141,10 @@ def _plan(work: Work, record: Checkpoint) -> standstill.Plan:
                         reason=f'Volume {member["volume_id"]} belongs to two partitions.')
                 members.append(member)
             instances |= found.instances
-    planned = standstill.Plan(members, instances)
+            databases |= found.databases
+    planned = standstill.Plan(members, instances, databases)
     work.remember(plan=planned.to_point())
     return planned
-
-
-def _hold(work: Work, planned: standstill.Plan, partition_id: int) -> None:
-    volume_ids = [member['volume_id'] for member in planned.members
-                  if member['partition_id'] == partition_id]
-    try:
-        set_rules.hold(work.context, volume_ids, work.holder)
-    except exception.InvalidVolume as error:  # somebody was faster; that passes
-        raise exception.DriverFailed(reason=str(error)) from error
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 """Everything that writes to the volumes of a share of a checkpoint, and its standing still."""
 
 import dataclasses
+import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,12 +11,13 @@ from typing import Any, Self
 from oslo_log import log
 
 from backupsvc import conf as service_conf
-from backupsvc import exception
+from backupsvc import exception, states
 from backupsvc.drivers import loader
 from backupsvc.drivers.base import AttachedVolume, Volume
 from backupsvc.manager.flows import sets
 from backupsvc.manager.work import Work
 from backupsvc.objects.checkpoint import CheckpointPartition
+from backupsvc.objects.database_instance import DatabaseInstance
 from backupsvc.orchestration import sets as set_rules
 
 LOG = log.getLogger(__name__)
@@ -31,10 +33,12 @@ class Plan:
     :ivar members: of each volume partition_id, volume_id, instance_id (None where it is attached
         to nothing), device and is_boot
     :ivar instances: partition id → the instances that write to its volumes
+    :ivar databases: partition id → the database instance that does
     """
 
     members: Sequence[dict[str, Any]] = ()
     instances: dict[int, list[str]] = dataclasses.field(default_factory=dict)
+    databases: dict[int, str] = dataclasses.field(default_factory=dict)
 
     @property
     def volume_ids(self) -> list[str]:
@@ -49,15 +53,15 @@ class Plan:
 
     def to_point(self) -> dict[str, Any]:
         """Return what a task remembers of it."""
-        return {'members': list(self.members), 'instances': [
-            [partition_id, found] for partition_id, found in self.instances.items()]}
+        return {'members': list(self.members), 'instances': list(self.instances.items()),
+                'databases': list(self.databases.items())}
 
     @classmethod
     def of_point(cls, work: Work) -> Self:
         """Return what the task remembers, nothing where it has planned nothing yet."""
         point = work.resume_point.get('plan')
-        return cls() if point is None else cls(point['members'], dict(
-            (partition_id, found) for partition_id, found in point['instances']))
+        return cls() if point is None else cls(
+            point['members'], dict(point['instances']), dict(point['databases']))
 
 
 def plan(work: Work, partition: CheckpointPartition) -> Plan:
@@ -138,9 +142,44 @@ def _check_volume(volume: Volume) -> None:
     raise exception.DriverFailed(reason=reason)
 
 
+def _plan_database(work: Work, partition: CheckpointPartition) -> Plan:
+    instance = DatabaseInstance.get_by_id(work.context, partition.source_id)
+    if (instance.status, instance.holder) != (states.BACKING_UP, work.holder):
+        _check_database(work, instance)
+    if instance.volume_id is None:
+        raise _without_volume(instance.id)
+    volume = loader.volume_driver().show_volume(work.context, instance.volume_id)
+    _check_volume(volume)
+    return Plan([{
+        'partition_id': partition.partition_id, 'volume_id': volume.id, 'instance_id': None,
+        'device': None, 'is_boot': False,
+    }], {}, {partition.partition_id: instance.id})
+
+
+def _check_database(work: Work, instance: DatabaseInstance) -> None:
+    host = work.task.owner.rpartition(':')[0]
+    if instance.host != host:
+        raise exception.InvalidVolume(
+            reason=f'Database instance {instance.id} is on {instance.host}, and its partition '
+                   f'belongs to {host}.')
+    if instance.status == states.ACTIVE:
+        return
+    reason = f'Database instance {instance.id} must be active, but is {instance.status}.'
+    if instance.status in (states.BACKING_UP, states.RESTARTING, states.RESIZING):
+        raise exception.DriverFailed(reason=reason)
+    raise exception.InvalidVolume(reason=reason)
+
+
+def _without_volume(instance_id: str) -> exception.InvalidVolume:
+    return exception.InvalidVolume(
+        reason=f'The data of database instance {instance_id} lie in a directory and on no volume; '
+               'no snapshot can be taken of them.')
+
+
 _PLANNERS: dict[str, Callable[[Work, CheckpointPartition], Plan]] = {
     'volume': _plan_volume,
     'instance': _plan_instance,
+    'database': _plan_database,
 }
 
 
@@ -182,6 +221,12 @@ class Standstill:
                             reason=f'Nothing can keep instance {instance_id} from writing.',
                             status=None)
                 self._check(partition_id)
+        for partition_id, instance_id in self._plan.databases.items():
+            with blame(partition_id):
+                self._work.check()
+                if not loader.database_driver().quiesce(
+                        self._work.context, instance_id, holder=self._work.holder):
+                    raise _without_volume(instance_id)
         self.check()
 
     def _check(self, partition_id: int) -> None:
@@ -236,7 +281,46 @@ class Standstill:
             self._go_on()
 
     def _go_on(self) -> None:
-        sets.go_on(self._work, self._plan.instance_ids)
+        _go_on(self._work, self._plan)
+
+
+def hold(work: Work, planned: Plan, partition_id: int) -> None:
+    """Keep everybody else off what a partition is made of.
+
+    :raises DriverFailed: somebody else has something of it
+    """
+    instance_id = planned.databases.get(partition_id)
+    if instance_id is not None:
+        _hold_database(work, instance_id)
+    volume_ids = [member['volume_id'] for member in planned.members
+                  if member['partition_id'] == partition_id]
+    try:
+        set_rules.hold(work.context, volume_ids, work.holder)
+    except exception.InvalidVolume as error:  # somebody was faster; that passes
+        raise exception.DriverFailed(reason=str(error)) from error
+
+
+def _hold_database(work: Work, instance_id: str) -> None:
+    instance = DatabaseInstance.get_by_id(work.context, instance_id)
+    if not work.persist(lambda: instance.transition_to(
+            states.BACKING_UP, {states.ACTIVE}, holder=work.holder)):
+        raise exception.DriverFailed(
+            reason=f'Database instance {instance_id} is {instance.status}.')
+
+
+def _release_database(work: Work, instance_id: str) -> None:
+    try:
+        instance = DatabaseInstance.get_by_id(work.context, instance_id)
+    except exception.DatabaseInstanceNotFound:
+        return
+    work.persist(lambda: instance.release(work.holder))
+
+
+def _go_on(work: Work, planned: Plan) -> None:
+    sets.go_on(work, planned.instance_ids)
+    for instance_id in planned.databases.values():
+        sets.surely('Database instance', instance_id, functools.partial(
+            loader.database_driver().unquiesce, work.context, instance_id, holder=work.holder))
 
 
 def undo(work: Work) -> None:
@@ -248,8 +332,10 @@ def undo(work: Work) -> None:
 def give_back(work: Work) -> None:
     """Let go on and let go whatever a task has, and leave what it has taken."""
     planned = Plan.of_point(work)
-    sets.go_on(work, planned.instance_ids)
+    _go_on(work, planned)
     sets.release(work, planned.volume_ids)
+    for instance_id in planned.databases.values():
+        _release_database(work, instance_id)
 
 
 def begin_anew(work: Work) -> None:

@@ -6,6 +6,7 @@ that names its configuration and by its user.
 """
 
 import contextlib
+import datetime
 import ipaddress
 import os
 import pathlib
@@ -25,6 +26,7 @@ from backupsvc.drivers.base import (
     DatabaseServer,
     DatabaseUser,
     Datastore,
+    Hold,
     NewDatabaseServer,
     NewDatabaseUser,
     StoredDump,
@@ -236,6 +238,41 @@ class MariadbDatabaseDriver(DatabaseDriver):
             if found.record.stage == records.READY and found.is_running():
                 found.filter.change()
 
+    # -- standstill
+
+    def quiesce(self, context: RequestContext, instance_id: str, *, holder: str) -> bool:
+        with self._locked(instance_id) as found:
+            if found.place.volume_path is None:
+                return False
+            # The holder first: a standstill that belongs to nobody would last for ever.
+            found.record.holders.setdefault(
+                holder, datetime.datetime.now(datetime.UTC).isoformat())
+            self._records.save(found.record)
+            try:
+                found.place.freeze()
+            except exception.DriverFailed:
+                del found.record.holders[holder]
+                self._records.save(found.record)
+                raise
+        return True
+
+    def unquiesce(self, context: RequestContext, instance_id: str, *, holder: str) -> None:
+        with contextlib.suppress(exception.DatabaseServerNotFound):
+            with self._locked(instance_id) as found:
+                if holder not in found.record.holders:
+                    return
+                if list(found.record.holders) == [holder]:
+                    found.place.thaw()
+                del found.record.holders[holder]
+                self._records.save(found.record)
+
+    def list_holds(self, context: RequestContext) -> Iterator[Hold]:
+        for instance_id in self._records.ids():
+            with contextlib.suppress(exception.DatabaseServerNotFound):
+                for holder, since in self._records.load(instance_id).holders.items():
+                    yield Hold(holder=holder, resource_id=instance_id, is_snapshot=False,
+                               status='quiesced', since=datetime.datetime.fromisoformat(since))
+
     # -- databases
 
     def list_databases(self, context: RequestContext, instance_id: str, *,
@@ -369,7 +406,11 @@ class MariadbDatabaseDriver(DatabaseDriver):
                        f' {error.args[-1]}') from error
 
     def _run(self, found: server.Server) -> DatabaseServer:
-        """Have a server run that answers, whatever it does now."""
+        """Have a server run that answers, whatever it does now; one that is quiesced is left to
+        who had it stand still.
+        """
+        if found.record.holders:
+            return self._show(found)
         if found.is_running() and found.answers():
             found.filter.after_start()
             return self._show(found)

@@ -5,6 +5,8 @@ A place has ``data`` (the server's data directory), ``tmp``, ``files`` (the only
 statements may read files from and write them to) and ``error.log``.
 """
 
+import errno
+import fcntl
 import os
 import pathlib
 import shutil
@@ -21,6 +23,10 @@ _RESERVE_MAX = 64 * 1024 ** 2
 
 _CAP_SYS_ADMIN = 21
 _CAP_SYS_RESOURCE = 24
+#: Of linux/fs.h.
+_FIFREEZE = 0xC0045877
+_FITHAW = 0xC0045878
+
 _UNMOUNT_TIMEOUT_S = 30
 _POLL_S = 0.1
 
@@ -119,6 +125,7 @@ class Place:
         """
         if self.volume_path is None:
             return
+        self.thaw()
         give_up_at = time.monotonic() + _UNMOUNT_TIMEOUT_S
         while self._device() is not None:
             try:
@@ -129,6 +136,43 @@ class Place:
                 if time.monotonic() > give_up_at:
                     raise
                 time.sleep(_POLL_S)
+
+    def freeze(self) -> None:
+        """Write everything to the volume and nothing more until ``thaw``, which another process
+        may do; frozen already: nothing happens.
+
+        :raises DriverFailed: there is no volume, or it is not mounted, or this process may not
+        """
+        if not self._control(_FIFREEZE, errno.EBUSY):
+            raise exception.DriverFailed(
+                reason=f'The file system of {self.path.name} is not mounted.')
+
+    def thaw(self) -> None:
+        """End what ``freeze`` began; not frozen, or not mounted: nothing happens.
+
+        :raises DriverFailed: this process may not
+        """
+        self._control(_FITHAW, errno.EINVAL)
+
+    def _control(self, request: int, accepted: int) -> bool:
+        """Ask the file system of the volume for something; False: it is not mounted."""
+        if self.volume_path is None or self._device() is None:
+            return False
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # What is asked here of a directory that is no mount point, the host's own file system
+            # would do.
+            if os.fstat(descriptor).st_dev == os.stat(self.path.parent).st_dev:
+                return False
+            fcntl.ioctl(descriptor, request, 0)
+        except OSError as error:
+            if error.errno != accepted:
+                raise exception.DriverFailed(
+                    reason=f'The file system at {self.path} cannot be frozen or thawed: '
+                           f'{error.strerror}.') from error
+        finally:
+            os.close(descriptor)
+        return True
 
     def reserve(self) -> None:
         """Keep some room of a volume from the server: one that ends on a full volume needs it to

@@ -33,6 +33,7 @@ class Record:
 
     :ivar uid: user and group that it runs as; None runs it as this process
     :ivar secret: password of our own account, of this start of the server
+    :ivar holders: for whom its volume is quiesced → since when
     """
 
     id: str
@@ -45,6 +46,7 @@ class Record:
     port: int
     uid: int | None
     secret: str = dataclasses.field(default='', repr=False)
+    holders: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def _is_there(path: pathlib.Path, descriptor: int) -> bool:
