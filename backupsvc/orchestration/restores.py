@@ -59,7 +59,8 @@ def restore(
         volume = _restore_to_new(context, driver, backup, NewVolume(
             size_gb=backup.size_gb,
             name=name or f'{NAME_PREFIX}{backup.id}',
-            description=DESCRIPTION))
+            description=DESCRIPTION,
+            volume_type=(backup.source_facts or {}).get('volume_type')))
     else:
         volume = _restore_to_existing(context, driver, backup, volume_id)
     return Restore(backup.id, volume.id, volume.name)
@@ -124,7 +125,7 @@ def _restore_to_new(
     expected: tuple[str, ...] = (states.AVAILABLE,)
 ) -> Volume:
     holder = uuidutils.generate_uuid()
-    volume = volumes.create(context, dataclasses.replace(new, holder=holder))
+    volume = _made(context, dataclasses.replace(new, holder=holder))
     try:
         task = _task(context, backup, driver, volume, task_id=holder, is_new=True)
         _begin(context, backup, task, expected)
@@ -132,6 +133,16 @@ def _restore_to_new(
         driver.delete_volume(context, volume.id, holder=holder)
         raise
     return volume
+
+
+def _made(context: RequestContext, new: NewVolume) -> Volume:
+    """Make a volume; of the default type where the type of the source is no more."""
+    try:
+        return volumes.create(context, new)
+    except (exception.Invalid, exception.VolumeTypeNotFound):
+        if new.volume_type is None:
+            raise
+        return volumes.create(context, dataclasses.replace(new, volume_type=None))
 
 
 def _restore_to_existing(

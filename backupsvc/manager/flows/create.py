@@ -142,5 +142,7 @@ def _fields(backup: Backup, result: dict[str, Any], facts: dict[str, Any]) -> di
         'stored_bytes': result['bytes_stored'],
         'object_count': result['object_count'],
         'change_token': result['change_token'],
-        'source_facts': facts,
+        # An incremental backup that could have read less than all did not: then the source has
+        # forgotten what its parent was read from.
+        'source_facts': {**facts, 'read': 'changed' if result['used_changed_extents'] else 'all'},
     }

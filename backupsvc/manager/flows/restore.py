@@ -33,6 +33,7 @@ def run(work: Work) -> None:
         loader.volume_driver().acquire_volume(
             work.context, volume.id, holder=work.holder, status='restoring-backup',
             expected=('available',))
+        _check_key(backup, volume)
         work.step('restore')
         _restore(work, backup, volume.id)
         work.step('describe')
@@ -73,6 +74,22 @@ def _await_volume(work: Work) -> Volume:
             is_coming = driver.show_volume(work.context, volume_id).status == 'creating'
             if not is_coming or time.monotonic() >= deadline:
                 raise
+
+
+def _check_key(backup: Backup, volume: Volume) -> None:
+    """Refuse what would make the volume unreadable: the backup of an encrypted volume is the
+    ciphertext.
+
+    :raises InvalidVolume: the volume has another key than the source had, or only one has any
+    """
+    if backup.encryption_key_id == volume.encryption_key_id:
+        return
+    if backup.encryption_key_id is None and not volume.encrypted:
+        return
+    raise exception.InvalidVolume(
+        reason=f'The source of the backup was encrypted with the key {backup.encryption_key_id}, '
+               f'volume {volume.id} is with {volume.encryption_key_id}; the bytes of one cannot '
+               'be read with the key of the other.')
 
 
 def _restore(work: Work, backup: Backup, volume_id: str) -> None:

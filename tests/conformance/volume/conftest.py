@@ -95,7 +95,7 @@ def _cinder(tmp_path: pathlib.Path) -> Deployment:
     return Deployment(
         'cinder', driven.driver, driven.reopen, cinder_volumes.write,
         lambda volume_id: cinder_volumes.attach(driven.cloud, volume_id),
-        lambda: cinder_volumes.temporaries(driven.cloud), close)
+        lambda: cinder_volumes.temporaries(driven.cloud, *driven.project_ids), close)
 
 
 #: How to deploy each installed driver for the suite.

@@ -72,6 +72,32 @@ def test_new_volume_carries_what_cinder_carries(rig):
     assert restored.bootable
 
 
+def test_new_volume_is_of_the_type_of_its_source_while_there_is_one(rig):
+    driver = loader.volume_driver()
+    made = driver.create_type('fast', description=None, is_public=True, extra_specs={})
+    source = rig.volume((0, b'data'), volume_type='fast')
+    backup = rig.backed_up(source.id)
+    assert backup.source_facts['read'] == 'all'
+    restored = rig.restore(backup.id)
+    assert rig.show(restored.id).volume_type == 'fast'
+    for volume in (source, restored):
+        driver.delete_volume(rig.admin, volume.id)
+    driver.delete_type(made.id)
+    assert rig.show(rig.restore(backup.id).id).volume_type == '__DEFAULT__'
+
+
+def test_ciphertext_is_not_written_where_another_key_is_used(rig):
+    source = rig.volume((0, b'ciphertext'))
+    backup = rig.backed_up(source.id)
+    backup.encryption_key_id = '0b5c0000-0000-0000-0000-00000000000e'
+    backup.save()
+    target = rig.volume((0, b'plain'))
+    restored = rig.restore(backup.id, target.id)
+    assert restored.status == 'error_restoring'
+    assert rig.path(target.id).read_bytes()[:5] == b'plain'
+    assert 'key' in rig.read(backup.id).fail_reason
+
+
 def test_chosen_name_stays(rig):
     source = rig.volume((0, b'data'), name='disk')
     restored = rig.restore(rig.backed_up(source.id).id, name='chosen')

@@ -4,6 +4,7 @@
 Used in movers only: what is imported here is imported by them alone.
 """
 
+import atexit
 import platform
 import sys
 from typing import Any
@@ -14,6 +15,10 @@ from backupsvc import exception
 from backupsvc.drivers.volume.cinder.client import CinderClient
 
 RBD = 'rbd'
+
+#: librados waits for ever when it is left before its images are closed, and that is how Python may
+#: forget them; so nothing that is open is forgotten.
+_open: set['Connection'] = set()
 
 
 class Connection:
@@ -48,6 +53,7 @@ class Connection:
                 reason=f'Ceph does not open {info.get("name")}: {error}') from error
         self.image_name = str(info['name']).partition('/')[2]
         self._images: list[Any] = []
+        _open.add(self)
 
     @property
     def image(self) -> Any:
@@ -70,9 +76,19 @@ class Connection:
 
     def close(self) -> None:
         """Close all images and leave the cluster."""
+        _open.discard(self)
         while self._images:
             self._images.pop().close()
         self._connector.disconnect_volume(self._info, {'path': self._handle})
+
+
+def close_all() -> None:
+    """Close what was not closed, at the end of a process at the latest."""
+    for opened in list(_open):
+        opened.close()
+
+
+atexit.register(close_all)
 
 
 def connector(conf: cfg.ConfigOpts) -> dict[str, Any]:

@@ -16,8 +16,6 @@ from backupsvc.engine.source import Extent, Source, Target
 
 LOG = logging.getLogger(__name__)
 
-_ZEROS = bytes(1 << 20)
-
 
 class RbdSource(Source):
     """An image, or a snapshot of it, to be read.
@@ -88,7 +86,12 @@ class RbdTarget(Target):
         self._is_open = True
         with io_errors():
             self._size = image.size()
-            self._is_zeroed = not any(_diff(image, self._size, None, whole_object=True))
+            self._object_bytes = 1 << image.stat()['order']
+        # Numbers of the objects that may hold something else than zero.
+        self._filled: set[int] = set()
+        for extent in _diff(image, self._size, None, whole_object=True):
+            self._filled.update(self._objects(extent.offset, extent.length))
+        self._is_zeroed = not self._filled
 
     @property
     def size_bytes(self) -> int:
@@ -98,19 +101,35 @@ class RbdTarget(Target):
     def is_zeroed(self) -> bool:
         return self._is_zeroed
 
+    def _objects(self, offset: int, length: int) -> range:
+        return range(offset // self._object_bytes, -(-(offset + length) // self._object_bytes))
+
     def write(self, offset: int, data: memoryview) -> None:
+        # Noted first: a write that fails may have written something.
+        self._filled.update(self._objects(offset, len(data)))
         with io_errors():
             self._image.write(bytes(data), offset)
 
     def zero(self, offset: int, length: int) -> None:
-        # Not ``discard``: it leaves what is smaller than its granularity as it is.
+        # Object by object: those that are not there need nothing, and a cluster answers for one
+        # that is not there as slowly as for one that is.
+        for number in self._objects(offset, length):
+            if number in self._filled:
+                start = max(offset, number * self._object_bytes)
+                end = min(offset + length, (number + 1) * self._object_bytes)
+                self._zero(start, end - start)
+
+    def _zero(self, offset: int, length: int) -> None:
+        """Zero within one object. Not by ``discard`` where it is a part: discarding leaves what is
+        smaller than its granularity as it is.
+        """
         with io_errors():
-            if hasattr(self._image, 'write_zeroes'):
+            if length == self._object_bytes:
+                self._image.discard(offset, length)
+            elif hasattr(self._image, 'write_zeroes'):
                 self._image.write_zeroes(offset, length)
-                return
-            for start in range(offset, offset + length, len(_ZEROS)):
-                left = min(len(_ZEROS), offset + length - start)
-                self._image.write(_ZEROS[:left], start)
+            else:
+                self._image.write(bytes(length), offset)
 
     def flush(self) -> None:
         with io_errors():
