@@ -54,16 +54,10 @@ class Operator:
         return self.request('DELETE', path, **kwargs)
 
 
-@pytest.fixture(scope='session')
-def _stage(tmp_path_factory):
-    return service_fixture.Stage(tmp_path_factory.mktemp('service'))
-
-
 @pytest.fixture
-def service(_stage):
+def service(idle):
     """The service, with no manager."""
-    with _stage.cleared() as running:
-        yield running
+    return idle
 
 
 @pytest.fixture

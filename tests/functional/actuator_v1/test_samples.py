@@ -5,13 +5,12 @@
 """
 
 import json
-import os
-import pathlib
 import re
 
+from tests.fixtures import samples
 from tests.functional.actuator_v1.conftest import BACKUPS
 
-SAMPLES = pathlib.Path(__file__).parents[3] / 'api-ref' / 'source' / 'actuator_v1' / 'samples'
+SAMPLES = samples.Samples('actuator_v1')
 
 #: What is another one each time.
 VARIES = [
@@ -54,15 +53,8 @@ def _walk(cluster):
 
 
 def test_every_sample_is_what_the_service_answers(cluster):
-    made = _walk(cluster)
-    if os.environ.get('BACKUPSVC_WRITE_SAMPLES'):
-        SAMPLES.mkdir(exist_ok=True)
-        for name, text in made.items():
-            (SAMPLES / name).write_text(text)
-    assert {path.name: path.read_text() for path in SAMPLES.glob('*.json')} == made
+    SAMPLES.check(_walk(cluster))
 
 
 def test_every_sample_is_shown_in_the_reference():
-    pages = ' '.join(path.read_text() for path in SAMPLES.parent.glob('*.rst'))
-    shown = set(re.findall(r':(?:request|response): (\S+)', pages))
-    assert shown == {path.name for path in SAMPLES.glob('*.json')}
+    SAMPLES.check_shown()

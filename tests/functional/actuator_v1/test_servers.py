@@ -3,22 +3,19 @@
 has the token, counts the requests of the public API's processes, and stops.
 """
 
-import http.client
 import json
 import os
-import pathlib
 import signal
 import subprocess
-import sys
-import time
 
 import pytest
 from prometheus_client import parser
 
-from tests.fixtures import database, processes
+from tests.fixtures import api_servers, database, processes
 
-SAMPLES = pathlib.Path(__file__).parents[3] / 'etc' / 'backupsvc'
-TOOLS = pathlib.Path(sys.executable).parent
+#: Server → its sample for the management application.
+OF_MANAGEMENT = {'uwsgi': 'uwsgi-management.ini', 'gunicorn': 'gunicorn-management.conf.py'}
+
 PROJECT = '0b5c0000000000000000000000000001'
 
 CONFIG = """\
@@ -38,65 +35,28 @@ path = {directory}
 """
 
 
-def _copy(directory, name, old, new):
-    """Copy a sample with another port into a directory."""
-    text = (SAMPLES / name).read_text()
-    assert old in text
-    (directory / name).write_text(text.replace(old, new))
-    return str(directory / name)
-
-
 def _management(server, directory, port):
     """Return the command that serves the management application."""
-    config = _copy(directory, 'management.conf', 'port = 9600', f'port = {port}')
-    text = pathlib.Path(config).read_text()
-    pathlib.Path(config).write_text(text.replace('#token =', 'token = sesame'))
+    config = api_servers.copy(directory, 'management.conf', port=('= 9600', f'= {port}'),
+                              token=('#token =', 'token = sesame'))
     if server == 'own':
-        return [sys.executable, '-m', 'backupsvc.cmd.api', '--config-file',
-                str(directory / 'backupsvc.conf'), '--config-file', config]
-    sample = {'uwsgi': 'uwsgi-management.ini', 'gunicorn': 'gunicorn-management.conf.py'}[server]
-    return _run_by(server, _copy(directory, sample, '127.0.0.1:9600', f'127.0.0.1:{port}'))
+        return api_servers.own(directory / 'backupsvc.conf', config)
+    return api_servers.serving(server, api_servers.copy(
+        directory, OF_MANAGEMENT[server], port=('127.0.0.1:9600', f'127.0.0.1:{port}')))
 
 
 def _public(server, directory, port):
     """Return the command that serves the public API; gunicorn in two processes."""
     if server == 'own':
-        return [sys.executable, '-m', 'backupsvc.cmd.api', '--config-file',
-                str(directory / 'backupsvc.conf')]
-    sample = {'uwsgi': 'uwsgi.ini', 'gunicorn': 'gunicorn.conf.py'}[server]
-    path = pathlib.Path(_copy(directory, sample, '127.0.0.1:8110', f'127.0.0.1:{port}'))
+        return api_servers.own(directory / 'backupsvc.conf')
     # uwsgi does not stop while a second process still loads the application.
-    path.write_text(path.read_text().replace('processes = 4', 'processes = 1')
-                    .replace('workers = 4', 'workers = 2'))
-    return _run_by(server, str(path))
-
-
-def _run_by(server, sample):
-    if server == 'uwsgi':
-        return [str(TOOLS / 'uwsgi'), '--ini', sample]
-    return [str(TOOLS / 'gunicorn'), '-c', sample, 'backupsvc.cmd.wsgi:application']
+    return api_servers.public(server, directory, port, 2 if server == 'gunicorn' else 1)
 
 
 def _ask(port, path, token=None):
-    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
-    try:
-        connection.request(
-            'GET', path, headers={'Authorization': f'Bearer {token}'} if token else {})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-def _wait_until_it_answers(port, process):
-    give_up_at = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, 'the server ended'
-        assert time.monotonic() < give_up_at, 'the server does not answer'
-        try:
-            return _ask(port, '/healthcheck')
-        except OSError:
-            time.sleep(0.05)
+    status, body = api_servers.ask(
+        port, path, headers={'Authorization': f'Bearer {token}'} if token else {})
+    return status, body.decode()
 
 
 def _counted(text):
@@ -127,7 +87,8 @@ def test_it_starts_from_the_samples(server, tmp_path):
                 cwd=tmp_path, env={**base, 'BACKUPSVC_CONFIG_FILE': ':'.join(used)})
     try:
         for name, process in running.items():
-            assert _wait_until_it_answers(ports[name], process)[0] == 200
+            api_servers.wait_until_it_answers(ports[name], process)
+            assert _ask(ports[name], '/healthcheck')[0] == 200
         for _ in range(7):
             assert _ask(ports['public'], f'/v3/{PROJECT}/backups')[0] == 200
         assert _ask(ports['management'], '/actuator/health')[0] == 401
@@ -165,7 +126,7 @@ def test_one_process_serves_both(tmp_path):
             _public('own', tmp_path, ports['public']), stdout=log, stderr=subprocess.STDOUT)
     try:
         for port in ports.values():
-            _wait_until_it_answers(port, process)
+            api_servers.wait_until_it_answers(port, process)
         assert _ask(ports['public'], f'/v3/{PROJECT}/backups')[0] == 200
         assert _counted(_ask(ports['management'], '/actuator/prometheus')[1]) == 1
         process.send_signal(signal.SIGTERM)

@@ -35,19 +35,6 @@ class Caller:
         return self.request('DELETE', path, **kwargs)
 
 
-@pytest.fixture(scope='session')
-def _stage(tmp_path_factory):
-    return service_fixture.Stage(tmp_path_factory.mktemp('backup_v1'))
-
-
-@pytest.fixture
-def service(_stage):
-    """The application, with a manager that seems alive and does nothing."""
-    with _stage.cleared() as running:
-        running.heartbeat()
-        yield running
-
-
 @pytest.fixture
 def member(service):
     """A member of the project."""

@@ -6,15 +6,14 @@
 
 import datetime
 import json
-import os
-import pathlib
 import re
 
 from backupsvc.objects.backup_set import BackupSet
 from backupsvc.objects.instance_snapshot import InstanceSnapshot
 from backupsvc.objects.task import Task
+from tests.fixtures import samples
 
-SAMPLES = pathlib.Path(__file__).parents[3] / 'api-ref' / 'source' / 'backup_v1' / 'samples'
+SAMPLES = samples.Samples('backup_v1')
 
 UUID = re.compile(r'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z')
@@ -105,14 +104,8 @@ def test_every_sample_is_what_the_service_answers(service, member):
     walk = Walk(service, member)
     walk.volumes()
     walk.instances()
-    if os.environ.get('BACKUPSVC_WRITE_SAMPLES'):
-        SAMPLES.mkdir(exist_ok=True)
-        for name, text in walk.pages.items():
-            (SAMPLES / name).write_text(text)
-    assert {path.name: path.read_text() for path in SAMPLES.glob('*.json')} == walk.pages
+    SAMPLES.check(walk.pages)
 
 
 def test_every_sample_is_shown_in_the_reference():
-    pages = ' '.join(path.read_text() for path in SAMPLES.parent.glob('*.rst'))
-    shown = set(re.findall(r':(?:request|response): (\S+)', pages))
-    assert shown == {path.name for path in SAMPLES.glob('*.json')}
+    SAMPLES.check_shown()

@@ -5,15 +5,14 @@
 """
 
 import json
-import os
-import pathlib
 import re
 
 from backupsvc import states
 from backupsvc.objects import alias
+from tests.fixtures import samples
 from tests.fixtures.service import PROJECT
 
-SAMPLES = pathlib.Path(__file__).parents[3] / 'api-ref' / 'source' / 'hp_v1_1' / 'samples'
+SAMPLES = samples.Samples('hp_v1_1')
 
 TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ')
 
@@ -49,15 +48,8 @@ def _walk(service, member):
 
 
 def test_every_sample_is_what_the_service_answers(service, member):
-    made = _walk(service, member)
-    if os.environ.get('BACKUPSVC_WRITE_SAMPLES'):
-        SAMPLES.mkdir(exist_ok=True)
-        for name, text in made.items():
-            (SAMPLES / name).write_text(text)
-    assert {path.name: path.read_text() for path in SAMPLES.glob('*.json')} == made
+    SAMPLES.check(_walk(service, member))
 
 
 def test_every_sample_is_shown_in_the_reference():
-    pages = ' '.join(path.read_text() for path in SAMPLES.parent.glob('*.rst'))
-    shown = set(re.findall(r':(?:request|response): (\S+)', pages))
-    assert shown == {path.name for path in SAMPLES.glob('*.json')}
+    SAMPLES.check_shown()
