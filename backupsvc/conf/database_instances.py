@@ -22,6 +22,11 @@ owner may change. With an empty list nobody can connect until a rule was added.
 Seconds that a request about databases, users or root waits for the manager on whose host the
 server is; then its client gets 503, though the manager may still carry it out.
 '''),
+    cfg.IntOpt('running_backup_expiry', default=3 * 24 * 3600, min=0, help='''
+Seconds after which a backup of a database instance that is still being made may be deleted, by
+which it is given up and its instance let go. Before that a deletion is answered with 422. 0 lets
+every backup be deleted that is being made.
+'''),
     cfg.FloatOpt('check_interval', default=15.0, min=0.0, help='''
 Seconds between two looks of a manager for database servers of its host that should run and do not,
 which it starts again: the longest time that a server which died is down. 0 leaves them as they

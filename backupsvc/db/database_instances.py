@@ -267,12 +267,13 @@ def begin_backup(
 @engine.writer
 def begin_delete_backups(
     context: Any, session: orm.Session, backup_id: str, task: Mapping[str, Any],
-    expected: Collection[str],
+    expected: Collection[str], made_before: datetime.datetime,
 ) -> list[dict[str, Any]]:
     """Make a backup and all that were made from it ``deleting``, each with a task.
 
     :param task: values of the tasks, which are completed with an id and a resource
     :param expected: statuses in which they may be deleted
+    :param made_before: one that is still being made may be deleted if it was begun before this
     :returns: the rows of the tasks, those of the last increments first
     :raises DatabaseBackupBusy: one of them has another status; nothing was changed
     """
@@ -281,11 +282,12 @@ def begin_delete_backups(
     while found:
         family += found
         rows = session.execute(
-            sa.select(_backups.c.id, _backups.c.status).where(
+            sa.select(_backups.c.id, _backups.c.status, _backups.c.created_at).where(
                 _backups.c.id.in_(found), _backups.c.deleted == sa.false())
             .order_by(_backups.c.id).with_for_update()).all()
         for row in rows:
-            if row.status not in expected:
+            is_stuck = row.status == states.CREATING and row.created_at < made_before
+            if row.status not in expected and not is_stuck:
                 raise exception.DatabaseBackupBusy(backup_id=row.id, status=row.status)
         found = list(session.scalars(
             sa.select(_backups.c.id).where(
@@ -294,7 +296,8 @@ def begin_delete_backups(
     written = []
     for each in reversed(family):
         _, task_row = backups.transition(
-            context, each, expected, {'status': states.DELETING, 'fail_reason': None},
+            context, each, (*expected, states.CREATING),
+            {'status': states.DELETING, 'fail_reason': None},
             {**task, 'id': uuidutils.generate_uuid(), 'resource_id': each})
         assert task_row is not None  # it was given one
         written.append(task_row)

@@ -4,6 +4,7 @@
 Its status changes here, by compare-and-swap, and nowhere else.
 """
 
+import datetime
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
@@ -194,13 +195,17 @@ class DatabaseInstanceList(ovo_base.ObjectListBase, base.BackupsvcObject):
         return cls(context, objects=[DatabaseInstance.from_row(context, row) for row in rows])
 
 
-def begin_delete_backups(context: Any, backup: Backup, task: Task) -> list[Task]:
+def begin_delete_backups(
+    context: Any, backup: Backup, task: Task, made_before: datetime.datetime,
+) -> list[Task]:
     """Make a backup and all that were made from it ``deleting``, and return their tasks.
 
     :param task: what the tasks have in common
+    :param made_before: one that is still being made may go if it was begun before this
     :raises DatabaseBackupBusy: one of them is being worked on; nothing was changed
     """
     values = task.set_values()
     rows = db.begin_delete_backups(
-        context, backup.id, values, (states.AVAILABLE, states.ERROR, states.ERROR_DELETING))
+        context, backup.id, values, (states.AVAILABLE, states.ERROR, states.ERROR_DELETING),
+        made_before)
     return [Task.from_row(context, row) for row in rows]

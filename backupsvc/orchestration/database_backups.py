@@ -6,6 +6,7 @@ those of volumes an increment needs its parent, so what was made from a backup g
 """
 
 import dataclasses
+import datetime
 from collections.abc import Collection, Mapping, Sequence
 
 from oslo_utils import timeutils, uuidutils
@@ -196,6 +197,9 @@ def location(context: RequestContext, backup: Backup) -> str | None:
 def delete(context: RequestContext, backup_id: str) -> None:
     """Have managers remove a backup and all that were made from it.
 
+    One that has been in the making for ``[database_instances] running_backup_expiry`` is given up,
+    and its instance let go.
+
     :raises BackupNotFound: there is none, for this caller
     :raises DatabaseBackupBusy: one of them is being made or removed; all stay
     """
@@ -208,8 +212,12 @@ def delete(context: RequestContext, backup_id: str) -> None:
         user_id=context.user_id,
         request_id=context.request_id,
         arguments=trusts.carried(context, states.TASK_DELETE_DATABASE_BACKUP, {}),
-    ))
+    ), timeutils.utcnow(with_timezone=True) - datetime.timedelta(
+        seconds=conf.current().database_instances.running_backup_expiry))
     for task in tasks:
+        for stuck in Task.request_cancel(
+                context, task.resource_id, (states.TASK_BACK_UP_DATABASE,)):
+            rpc.manager_api().cancel(context, stuck.id)
         rpc.manager_api().wake(context, task)
 
 

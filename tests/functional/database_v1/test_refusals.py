@@ -171,6 +171,43 @@ def test_what_was_made_from_a_backup_that_runs_stays(service, ask, instance):
     assert ask('DELETE', f'{CLIENTS}/backups/{full.id}').status_int == 422
 
 
+def test_a_running_backup_is_deleted_only_when_it_has_run_for_too_long(service, ask, active):
+    made = ask('POST', CLIENTS + '/backups', {'backup': {'instance': active.id, 'name': 'b'}})
+    path = f'{CLIENTS}/backups/{made.json_body["backup"]["id"]}'
+    answer = ask('DELETE', path)
+    assert (answer.status_int, _fault(answer)[0]) == (422, 'unprocessableEntity')
+    service.override('running_backup_expiry', 0, 'database_instances')
+    assert ask('DELETE', path).status_int == 202
+    tasks = {task.kind: task for task in service.tasks(made.json_body['backup']['id'])}
+    assert tasks[states.TASK_BACK_UP_DATABASE].cancel_requested
+    assert not tasks[states.TASK_DELETE_DATABASE_BACKUP].cancel_requested
+    # it is on its way: once more is too often
+    assert ask('DELETE', path).status_int == 422
+
+
+@pytest.mark.parametrize(
+    'values', [{'replica_of': 'x'}, {'configuration': 'x'}, {'nics': [{'net-id': 'x'}]},
+               {'modules': [{'id': 'x'}]}, {'locality': 'affinity'}])
+def test_what_would_be_something_else_is_not_made(service, ask, values):
+    service.heartbeat()
+    answer = _create(ask, **values)
+    assert (answer.status_int, _fault(answer)[0]) == (501, 'notImplemented')
+    assert ask('GET', CLIENTS + '/instances').json_body['instances'] == []
+
+
+@pytest.mark.parametrize(
+    'path', ['/datastores', '/datastores/mariadb/versions', '/configurations', '/clusters',
+             '/modules', '/backup_strategies', '/mgmt/instances', '/instances/x/log',
+             '/instances/x/configuration', '/instances/x/metadata', '/extensions'])
+def test_what_is_not_served(ask, path):
+    for method in ('GET', 'POST'):
+        answer = ask(method, CLIENTS + path)
+        assert answer.status_int in (404, 405), (method, answer.text)
+        assert _fault(answer)[0] in ('itemNotFound', 'badMethod')
+    answer = ask('GET', CLIENTS + path, Accept='application/xml')
+    assert answer.content_type == 'application/xml' and '<itemNotFound code="404"' in answer.text
+
+
 @pytest.mark.parametrize('query', ['limit=x', 'limit=-1', 'limit=1e3'])
 def test_pages_that_cannot_be(ask, query):
     for path in ('/instances', '/backups', '/security-groups'):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Database instances: what is written together, who may see it, and what changes a status."""
 
+import datetime
 import uuid
 
 import pytest
@@ -16,6 +17,7 @@ from backupsvc.objects.database_instance import (
 from backupsvc.objects.security_group import SecurityGroup, SecurityGroupList, SecurityGroupRule
 from backupsvc.objects.task import Task
 
+LONG_AGO = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 LIMITS = {'database_instances': 3, 'database_gigabytes': 10, 'backups': 5}
 
 
@@ -184,7 +186,7 @@ def test_a_chain_goes_together(context):
     second = _backed_up(context, instance, first.id)
     other = _backed_up(context, instance)
     task = Task(context, kind=states.TASK_DELETE_DATABASE_BACKUP, arguments={})
-    tasks = begin_delete_backups(context, full, task)
+    tasks = begin_delete_backups(context, full, task, LONG_AGO)
     assert [each.resource_id for each in tasks] == [second.id, first.id, full.id]
     assert Backup.get_by_id(context, other.id).status == states.AVAILABLE
     for each in tasks:
@@ -198,16 +200,35 @@ def test_a_chain_that_is_being_added_to_stays(context):
     running = _back_up(context, instance, full.id)
     task = Task(context, kind=states.TASK_DELETE_DATABASE_BACKUP, arguments={})
     with pytest.raises(exception.DatabaseBackupBusy) as refused:
-        begin_delete_backups(context, full, task)
+        begin_delete_backups(context, full, task, LONG_AGO)
     assert refused.value.details['backup_id'] == running.id
     assert Backup.get_by_id(context, full.id).status == states.AVAILABLE
+
+
+def test_what_has_been_in_the_making_for_too_long_may_go(context):
+    instance = _active(context)
+    full = _backed_up(context, instance)
+    stuck = _back_up(context, instance, full.id)
+    work = _claimed(context, stuck.id)
+    task = Task(context, kind=states.TASK_DELETE_DATABASE_BACKUP, arguments={})
+    tasks = begin_delete_backups(context, full, task,
+                                 stuck.created_at + datetime.timedelta(seconds=1))
+    assert [each.resource_id for each in tasks] == [stuck.id, full.id]
+    # what works on it changes nothing any more, and the deletion comes after it
+    assert Task.claim(context, tasks[0].id, 'here:2', 'here', 60) is None
+    instance.release(work.id)
+    assert not stuck.cancel(work, states.ERROR, 'Cancelled.')
+    _, deletion = Task.live_for(context, full.id), _claimed(context, stuck.id)
+    Backup.get_by_id(context, stuck.id).destroy(deletion)
+    assert DatabaseInstance.get_by_id(context, instance.id).status == states.ACTIVE
 
 
 def test_nothing_is_added_to_a_chain_that_goes(context):
     instance = _active(context)
     full = _backed_up(context, instance)
     begin_delete_backups(
-        context, full, Task(context, kind=states.TASK_DELETE_DATABASE_BACKUP, arguments={}))
+        context, full, Task(context, kind=states.TASK_DELETE_DATABASE_BACKUP, arguments={}),
+        LONG_AGO)
     with pytest.raises(exception.DatabaseBackupBusy):
         _back_up(context, instance, full.id)
     assert DatabaseInstance.get_by_id(context, instance.id).status == states.ACTIVE

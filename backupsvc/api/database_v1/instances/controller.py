@@ -8,7 +8,10 @@ from backupsvc.api.database_v1.instances import schemas, views
 from backupsvc.orchestration import database_instances
 from backupsvc.wsgi import validation
 
-_NOT_SERVED = ('configuration', 'replica_of', 'slave_of', 'datastore_version', 'access')
+#: What other services do with an instance and this one does not: to leave it out would be to give
+#: something else than was asked for.
+_NOT_MADE = ('configuration', 'replica_of', 'slave_of', 'nics', 'modules', 'locality')
+_NOT_CHANGED = ('configuration', 'replica_of', 'slave_of', 'datastore_version', 'access')
 
 
 @validation.query(shapes.LIST_QUERY)
@@ -35,6 +38,8 @@ def show_instance(req):
 def create_instance(req):
     """Start to make an instance, empty or from a backup; 200 with what is known of it by now."""
     wanted = req.json['instance']
+    if any(wanted.get(name) for name in _NOT_MADE):
+        raise exception.Unsupported()
     datastore = wanted.get('datastore') or {}
     restore = wanted.get('restorePoint')
     instance = database_instances.create(req.context, database_instances.NewInstance(
@@ -55,7 +60,7 @@ def create_instance(req):
 def update_instance(req):
     """Change the name; 202, or 200 with the instance in the form of the specification."""
     wanted = req.json['instance']
-    if any(name in wanted for name in _NOT_SERVED):
+    if any(name in wanted for name in _NOT_CHANGED):
         raise exception.Unsupported()
     instance = database_instances.get(req.context, req.path_params['instance_id'])
     if 'name' in wanted:

@@ -11,7 +11,7 @@ ROUTES = [
     Route('GET', '/instances/detail', controller.list_instances, policies=(policies.LIST,),
           errors=(413,)),
     Route('POST', '/instances', controller.create_instance,
-          policies=(policies.CREATE, policies.BACKUPS_RESTORE), errors=(404, 409, 503)),
+          policies=(policies.CREATE, policies.BACKUPS_RESTORE), errors=(404, 409, 501, 503)),
     Route('GET', '/instances/{instance_id}', controller.show_instance,
           policies=(policies.SHOW,), errors=(413,)),
     Route('PUT', '/instances/{instance_id}', controller.update_instance,
