@@ -3,6 +3,8 @@
 a user has handed over, so that the service may act for the user when the token is long gone.
 """
 
+import contextlib
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,15 @@ _SCOPE = frozenset((
     'domain_name', 'system_scope', 'default_domain_id', 'default_domain_name'))
 
 _TRUSTS = '/OS-TRUST/trusts'
+
+
+class Refused(Exception):
+    """A service answered with an error that is about the request: 4xx."""
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = status
+        self.message = message
 
 
 def session_options() -> Sequence[cfg.Opt]:
@@ -93,6 +104,52 @@ def send_service_token(session: keystone_session.Session, service: Any) -> None:
     """
     session.auth = service_token.ServiceTokenAuthWrapper(
         user_auth=session.auth, service_auth=service)  # type: ignore[arg-type]
+
+
+def ask(session: keystone_session.Session, part: str, method: str, url: str, *,
+        version: str, **options: Any) -> dict[str, Any]:
+    """Return the body of a service's answer, empty where it has none.
+
+    :param part: name of the service, for the texts of errors
+    :param version: what ``OpenStack-API-Version`` says
+    :param options: of keystoneauth's ``Session.request``
+    :raises Refused: the service says no
+    :raises DriverFailed: it or Keystone does not answer, or refuses the service user
+    """
+    with explained(part):
+        answer = session.request(
+            url, method, raise_exc=False, connect_retries=2,
+            headers={'OpenStack-API-Version': version, 'Accept': 'application/json'}, **options)
+    if answer.status_code >= 500 or answer.status_code == 401:
+        path = urllib.parse.urlsplit(url).path
+        raise exception.DriverFailed(
+            reason=f'{part} answered {answer.status_code} to {method} {path}: {_text(answer)}')
+    if answer.status_code >= 400:
+        raise Refused(answer.status_code, _text(answer))
+    return answer.json() if answer.content else {}
+
+
+@contextlib.contextmanager
+def explained(part: str) -> Iterator[None]:
+    """Raise DriverFailed, which names the part that failed, for what keystoneauth raises."""
+    try:
+        yield
+    except (ks_exceptions.Unauthorized, ks_exceptions.Forbidden) as error:
+        raise exception.DriverFailed(
+            reason=f'Keystone refuses the service user of {part}: {error}') from error
+    except ks_exceptions.EndpointNotFound as error:
+        raise exception.DriverFailed(
+            reason=f'The service catalog has no endpoint of {part}: {error}') from error
+    except ks_exceptions.ClientException as error:
+        raise exception.DriverFailed(reason=f'{part} does not answer: {error}') from error
+
+
+def _text(answer: Any) -> str:
+    """Return what an answer says of an error: the message of its only or first key."""
+    try:
+        return str(next(iter(answer.json().values()))['message'])
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration):
+        return answer.reason or str(answer.status_code)
 
 
 def create_trust(

@@ -37,7 +37,7 @@ class Access:
             options = self._options
             url = options.endpoint
             if not url:
-                with client.explained('Keystone'):
+                with clients.explained('Cinder'):
                     url = self._session(None).get_endpoint(
                         service_type=options.service_type, interface=options.interface,
                         region_name=options.region_name)

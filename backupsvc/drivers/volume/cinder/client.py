@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP to Cinder's API: authentication, the URL of a project, and errors.
+"""HTTP to Cinder's API, in the name of one project.
 
 It is keystoneauth alone, without openstacksdk on top: every mover imports this, and the SDK takes
 longer to import than a small volume takes to be backed up.
@@ -10,13 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from keystoneauth1 import exceptions as ks_exceptions
 from keystoneauth1 import session as keystone_session
-from oslo_log import log as logging
 
-from backupsvc import exception
-
-LOG = logging.getLogger(__name__)
+from backupsvc import clients, exception
+from backupsvc.clients import Refused
 
 T = TypeVar('T')
 
@@ -25,15 +22,6 @@ MICROVERSION = '3.66'
 
 _POLL_S = 0.2
 _LONGEST_POLL_S = 2.0
-
-
-class Refused(Exception):
-    """Cinder answered with an error that is about the request: 4xx."""
-
-    def __init__(self, status: int, message: str):
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 class CinderClient:
@@ -58,7 +46,7 @@ class CinderClient:
         :raises DriverFailed: Keystone refuses or does not answer
         """
         if self._project_id is None:
-            with explained('Keystone'):
+            with clients.explained('Cinder'):
                 self._project_id = self._session.get_project_id()
         if self._project_id is None:
             raise exception.DriverFailed(reason='The service user of Cinder has no project.')
@@ -112,48 +100,9 @@ class CinderClient:
         :raises Refused: Cinder says no
         :raises DriverFailed: Cinder or Keystone does not answer, or refuses the service user
         """
-        with explained('Cinder'):
-            url = f'{self._base_url()}/{self.project_id}{path}'
-            answer = self._session.request(
-                url, method, raise_exc=False, timeout=self._timeout_s, connect_retries=2,
-                headers={'OpenStack-API-Version': f'volume {MICROVERSION}',
-                         'Accept': 'application/json'}, **kwargs)
-        if answer.status_code >= 500 or answer.status_code == 401:
-            raise exception.DriverFailed(
-                reason=f'Cinder answered {answer.status_code} to {method} {path}: '
-                       f'{_message(answer)}')
-        if answer.status_code >= 400:
-            raise Refused(answer.status_code, _message(answer))
-        return answer.json() if answer.content else {}
-
-
-class explained:
-    """Turn what keystoneauth raises into DriverFailed that names the part which failed."""
-
-    def __init__(self, part: str):
-        self._part = part
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, (ks_exceptions.Unauthorized, ks_exceptions.Forbidden)):
-            raise exception.DriverFailed(
-                reason=f'Keystone refuses the service user of Cinder: {error}') from error
-        if isinstance(error, ks_exceptions.EndpointNotFound):
-            raise exception.DriverFailed(
-                reason=f'The service catalog has no endpoint of Cinder: {error}') from error
-        if isinstance(error, ks_exceptions.ClientException):
-            raise exception.DriverFailed(
-                reason=f'{self._part} does not answer: {error}') from error
-
-
-def _message(answer: Any) -> str:
-    try:
-        body = answer.json()
-        return str(next(iter(body.values()))['message'])
-    except (ValueError, LookupError, TypeError, AttributeError, StopIteration):
-        return answer.reason or str(answer.status_code)
+        return clients.ask(
+            self._session, 'Cinder', method, f'{self._base_url()}/{self.project_id}{path}',
+            version=f'volume {MICROVERSION}', timeout=self._timeout_s, **kwargs)
 
 
 def versioned(url: str) -> str:

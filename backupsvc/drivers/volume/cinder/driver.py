@@ -10,6 +10,7 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from backupsvc import clients, exception
+from backupsvc.clients import Refused
 from backupsvc.context import RequestContext
 from backupsvc.drivers.base import Hold, HoldBook, NewVolume, Snapshot, Volume
 from backupsvc.drivers.volume.base import VolumeDriver
@@ -22,7 +23,6 @@ from backupsvc.drivers.volume.cinder import (
     temporaries,
     views,
 )
-from backupsvc.drivers.volume.cinder.client import Refused
 from backupsvc.engine.source import Source, Target
 
 LOG = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from backupsvc import exception
+from backupsvc.clients import Refused
 from backupsvc.drivers.base import HoldBook, HoldRecord
-from backupsvc.drivers.volume.cinder.client import CinderClient, Refused
+from backupsvc.drivers.volume.cinder.client import CinderClient
 
 LOG = logging.getLogger(__name__)
 

@@ -9,8 +9,9 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from backupsvc import exception
+from backupsvc.clients import Refused
 from backupsvc.drivers.volume.cinder import connection, holds, opts, rbd, views
-from backupsvc.drivers.volume.cinder.client import CinderClient, Refused
+from backupsvc.drivers.volume.cinder.client import CinderClient
 from backupsvc.drivers.volume.cinder.temporaries import Temporaries
 from backupsvc.engine.source import Source, Target
 

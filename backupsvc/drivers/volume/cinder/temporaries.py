@@ -15,9 +15,10 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from backupsvc import exception
+from backupsvc.clients import Refused
 from backupsvc.drivers.base import Hold
 from backupsvc.drivers.volume.cinder import client, views
-from backupsvc.drivers.volume.cinder.client import CinderClient, Refused
+from backupsvc.drivers.volume.cinder.client import CinderClient
 
 LOG = logging.getLogger(__name__)
 
