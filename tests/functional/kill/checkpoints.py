@@ -12,6 +12,7 @@ import pathlib
 import random
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -83,27 +84,32 @@ def make_machines() -> list[str]:
     return found
 
 
-def partitions_of(machines: list[str]) -> str:
-    """Return the configuration of a cluster: the volumes of the first instance, and the second."""
+def partitions_of(machines: list[str], brokers: Sequence[str]) -> str:
+    """Return the configuration of a cluster: the volumes of the first instance, and the second.
+
+    :param brokers: of each partition
+    """
     admin = request_context.get_admin_context()
     first = loader.instance_driver().show_instance(admin, machines[0]).volumes
-    return (f'1=volume:{first[0].volume_id},2=volume:{first[1].volume_id},'
-            f'3=instance:{machines[1]}')
+    found = (f'1=volume:{first[0].volume_id}', f'2=volume:{first[1].volume_id}',
+             f'3=instance:{machines[1]}')
+    return ','.join(f'{partition}@{broker}'
+                    for partition, broker in zip(found, brokers, strict=True))
 
 
 class CheckpointCampaign:
     """One campaign.
 
     :param operator: of the service
-    :param process: the service; it has the movers
+    :param services: name → process, each of which may be killed and has the movers of a manager
     :param machines: ids of the instances that write to the partitions
     """
 
-    def __init__(self, operator: Operator, process: processes.Process, machines: list[str],
-                 seed: int):
+    def __init__(self, operator: Operator, services: Mapping[str, processes.Process],
+                 machines: list[str], seed: int):
         self._random = random.Random(seed)
         self._operator = operator
-        self._process = process
+        self._services = services
         self._machines = machines
         self._admin = request_context.get_admin_context()
         self._instances = loader.instance_driver()
@@ -120,7 +126,7 @@ class CheckpointCampaign:
         user = threading.Thread(target=self._use, args=(over,), name='operator')
         user.start()
         try:
-            while user.is_alive() and self.tally['kill'] + self.tally['kill mover'] < kills:
+            while user.is_alive() and self._count_kills() < kills:
                 self._pause()
                 self._kill()
         finally:
@@ -129,6 +135,9 @@ class CheckpointCampaign:
         if self._trouble is not None:
             raise self._trouble
         return self.tally
+
+    def _count_kills(self) -> int:
+        return sum(count for what, count in self.tally.items() if what.startswith('kill '))
 
     def _use(self, over: threading.Event) -> None:
         chooser = random.Random(self._random.random())
@@ -182,15 +191,17 @@ class CheckpointCampaign:
             time.sleep(self._random.uniform(0, 3.0))
 
     def _kill(self) -> None:
-        movers = self._process.movers()
+        movers = [pid for process in self._services.values() for pid in process.movers()]
         if movers and self._random.random() < 0.25:
             processes.kill(self._random.choice(movers))
             self.tally['kill mover'] += 1
             return
-        self._process.kill()
-        self._process.start()
+        name = self._random.choice(list(self._services))
+        self._services[name].kill()
+        time.sleep(self._random.choice([0, 0, 1]))
+        self._services[name].start()
         eventually(self._operator.is_up, _PATIENCE_S)
-        self.tally['kill'] += 1
+        self.tally[f'kill {name}'] += 1
 
     # Judging -------------------------------------------------------------------------------------
 

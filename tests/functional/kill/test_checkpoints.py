@@ -27,8 +27,9 @@ def service(tmp_path):
     ports = processes.free_port(), processes.free_port()
     with deployment.deployed(str(path)):
         machines = checkpoints.make_machines()
+        partitions = checkpoints.partitions_of(machines, ['standalone'] * 3)
         path.write_text(f'{path.read_text()}\n[actuator]\ncheck_interval = 0.5\n'
-                        f'partitions = {checkpoints.partitions_of(machines)}\n')
+                        f'partitions = {partitions}\n')
         process = processes.Process(
             ['backupsvc.cmd.standalone', '--state-dir', str(tmp_path), '--port', str(ports[0]),
              '--management-port', str(ports[1])], tmp_path / 'output.log')
@@ -47,7 +48,8 @@ def service(tmp_path):
 def test_no_id_is_reused_none_is_stuck_and_nothing_stands_still(service, tmp_path_factory):
     operator, process, machines = service
     kills = int(os.environ.get('BACKUPSVC_KILLS', '12'))
-    campaign = checkpoints.CheckpointCampaign(operator, process, machines, seed=kills)
+    campaign = checkpoints.CheckpointCampaign(
+        operator, {'service': process}, machines, seed=kills)
     print(campaign.run(kills))
     campaign.settle()
     campaign.judge(tmp_path_factory.mktemp('restored'))
