@@ -60,7 +60,7 @@ def restore(
             size_gb=backup.size_gb,
             name=name or f'{NAME_PREFIX}{backup.id}',
             description=DESCRIPTION,
-            volume_type=(backup.source_facts or {}).get('volume_type')))
+            volume_type=(backup.source_facts or {}).get('volume_type')), is_type_wished=False)
     else:
         volume = _restore_to_existing(context, driver, backup, volume_id)
     return Restore(backup.id, volume.id, volume.name)
@@ -122,10 +122,11 @@ def _begin(
 
 def _restore_to_new(
     context: RequestContext, driver: 'VolumeDriver', backup: Backup, new: NewVolume,
-    expected: tuple[str, ...] = (states.AVAILABLE,)
+    expected: tuple[str, ...] = (states.AVAILABLE,), is_type_wished: bool = True
 ) -> Volume:
     holder = uuidutils.generate_uuid()
-    volume = _made(context, dataclasses.replace(new, holder=holder))
+    new = dataclasses.replace(new, holder=holder)
+    volume = (volumes.create if is_type_wished else _made)(context, new)
     try:
         task = _task(context, backup, driver, volume, task_id=holder, is_new=True)
         _begin(context, backup, task, expected)
@@ -139,7 +140,7 @@ def _made(context: RequestContext, new: NewVolume) -> Volume:
     """Make a volume; of the default type where the type of the source is no more."""
     try:
         return volumes.create(context, new)
-    except (exception.Invalid, exception.VolumeTypeNotFound):
+    except (exception.Invalid, exception.NotFound):
         if new.volume_type is None:
             raise
         return volumes.create(context, dataclasses.replace(new, volume_type=None))

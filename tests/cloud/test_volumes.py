@@ -26,6 +26,7 @@ MIB = 1 << 20
 @pytest.fixture(scope='module')
 def project(cloud):
     with fixture.project(cloud) as made:
+        cinder_volumes.lift_quotas(cloud, made.id)
         try:
             yield made
         finally:

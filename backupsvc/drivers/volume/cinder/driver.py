@@ -114,6 +114,8 @@ class CinderVolumeDriver(VolumeDriver):
                 raise exception.OverQuota(refused.message) from refused
             if refused.status == 403:
                 raise exception.Forbidden(refused.message) from refused
+            if refused.status == 404:
+                raise exception.NotFound(refused.message) from refused
             raise exception.Invalid(refused.message) from refused
         if new.holder:
             self._holds.hold_new(made, new.holder)
