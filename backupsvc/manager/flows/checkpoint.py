@@ -84,7 +84,7 @@ def cancel(work: Work) -> None:
 def _give_up(work: Work, record: Checkpoint, reason: str) -> None:
     own = [part.partition_id for part in record.share(work.task.resource_id)]
     reasons = dict.fromkeys(own, reason)
-    if 'storing' not in work.resume_point:
+    if record.phase != states.STORING:
         at_fault = work.resume_point.get('at_fault')
         reasons = checkpoints.reasons(record, own if at_fault is None else [at_fault], reason)
     standstill.give_back(work)
