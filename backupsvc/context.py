@@ -20,6 +20,7 @@ class RequestContext(context.RequestContext):
     :param service_catalog: the token's catalog as Keystone wrote it, a list
     :param trust_id: lets work that goes on after the request act for the user, where a driver
         needs that
+    :param task_id: of the task that a manager works on; for logs
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class RequestContext(context.RequestContext):
         is_admin: bool | None = None,
         service_catalog: list[dict] | None = None,
         trust_id: str | None = None,
+        task_id: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(is_admin=bool(is_admin), **kwargs)
         self.service_catalog = service_catalog or []
         self.trust_id = trust_id
+        self.task_id = task_id
         if is_admin is None:
             from backupsvc import policy
             self.is_admin = policy.is_admin(self.to_policy_values())
@@ -50,7 +53,12 @@ class RequestContext(context.RequestContext):
         values['is_admin'] = self.is_admin
         values['service_catalog'] = self.service_catalog
         values['trust_id'] = self.trust_id
+        values['task_id'] = self.task_id
         return values
+
+    def get_logging_values(self) -> dict[str, Any]:
+        """Return what lines of the log are marked with."""
+        return {**super().get_logging_values(), 'task_id': self.task_id}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **kwargs: Any) -> 'RequestContext':
@@ -58,6 +66,7 @@ class RequestContext(context.RequestContext):
         kwargs.setdefault('is_admin', values.get('is_admin', False))
         kwargs.setdefault('service_catalog', values.get('service_catalog'))
         kwargs.setdefault('trust_id', values.get('trust_id'))
+        kwargs.setdefault('task_id', values.get('task_id'))
         kwargs.setdefault('overwrite', False)
         return super().from_dict(dict(values), **kwargs)
 

@@ -9,7 +9,7 @@ import sys
 from oslo_config import cfg
 
 from backupsvc import cmd, rpc
-from backupsvc.cmd import stopping
+from backupsvc.cmd import reports, stopping
 from backupsvc.wsgi import paste, server
 from backupsvc.wsgi.middleware import noauth, operators
 
@@ -52,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     if conf.management.beside_api and conf.api.application != paste.MANAGEMENT:
         serving.append(build_server(conf, paste.MANAGEMENT))
     stop = stopping.StopRequest()
+    reports.set_up(conf, 'backupsvc-api')
     for each in serving:
         each.start()
         LOG.info('Listening on %s', each.url)

@@ -4,7 +4,7 @@
 import sys
 
 from backupsvc import cmd, exception
-from backupsvc.cmd import stopping
+from backupsvc.cmd import reports, stopping
 
 #: Seconds beyond the graceful timeout after which a stop counts as hanging.
 _MARGIN_S = 30
@@ -17,6 +17,7 @@ def main() -> int:
 
     stop = stopping.StopRequest()
     manager = service.ManagerService(conf)
+    reports.set_up(conf, 'backupsvc-manager', manager.describe_work)
     try:
         manager.start()
     except exception.BackupsvcError as error:

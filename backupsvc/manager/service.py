@@ -78,6 +78,10 @@ class ManagerService:
         """Wait until it has stopped, and tell whether it has."""
         return self._is_stopped.wait(timeout_s)
 
+    def describe_work(self) -> dict[str, str]:
+        """Return what is being done now, for people: task id → what it is and how far."""
+        return self._runner.describe()
+
     def _listen(self) -> None:
         server = rpc.server(self.host, [manager.ManagerEndpoint(self._runner)])
         server.start()  # waits for the broker

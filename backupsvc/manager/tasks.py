@@ -121,6 +121,12 @@ class Runner:
         """
         return len(self._running()), self._conf.workers
 
+    def describe(self) -> dict[str, str]:
+        """Return what is being done, for people: task id → kind, resource, phase and mover."""
+        return {work.task.id: f'{work.task.kind} of {work.task.resource_id}, '
+                              f'attempt {work.task.attempt}, phase {work.task.phase}, '
+                              f'mover {work.mover_pid}' for work in self._running()}
+
     def _running(self) -> list[Work]:
         with self._changed:
             return list(self._works)

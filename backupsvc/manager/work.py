@@ -44,7 +44,7 @@ class Work:
         self.task = task
         self.context = RequestContext(
             user_id=task.user_id, project_id=task.project_id, request_id=task.request_id,
-            trust_id=trusts.of_task(task), is_admin=True, overwrite=False)
+            trust_id=trusts.of_task(task), task_id=task.id, is_admin=True, overwrite=False)
         self.holder = task.id
         self._spares = spares or movers.Spares(0)
         self._lease = task.obj_clone()
@@ -106,6 +106,12 @@ class Work:
             mover.kill()
         else:
             mover.terminate()
+
+    @property
+    def mover_pid(self) -> int | None:
+        """The process that carries bytes for the work now."""
+        mover = self._mover
+        return mover.pid if mover is not None else None
 
     # What flows call.
 
