@@ -47,7 +47,8 @@ def service(cloud, tmp_path_factory):
 @pytest.fixture(scope='module')
 def comparing(cloud, tmp_path_factory):
     """A service that keeps snapshots to compare with."""
-    with started(cloud, tmp_path_factory.mktemp('kept'), keep_snapshots=True) as running:
+    with started(cloud, tmp_path_factory.mktemp('kept'), keep_snapshots=True,
+                 deployment=f'kept-{os.getpid()}') as running:
         yield running
 
 

@@ -35,6 +35,11 @@ fails the backup; what is not removed is left to the sweep of holds.
 How a snapshot is read. A temporary volume works with every storage; reading an RBD snapshot
 directly saves making and removing it.
 '''),
+    cfg.StrOpt('deployment', default='backupsvc', max_length=255, help='''
+Mark of the temporary and kept snapshots and volumes of this deployment. Two deployments, each with
+its own database, that share a cloud need different values, or each would remove what the other one
+is using. After a change, what exists under the old value has to be removed by hand.
+'''),
     cfg.BoolOpt('keep_snapshots', default=False, help='''
 Keep the snapshot that a backup was read from, so that the next incremental one asks the storage
 (RBD) which blocks have changed since and reads no others. The snapshots belong to the project of

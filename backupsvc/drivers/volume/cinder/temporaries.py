@@ -35,6 +35,14 @@ class Temporaries:
         self._client = service
         self._options = options
 
+    def _marks(self, use: str, holder: str) -> dict[str, str]:
+        return {views.TASK: holder, views.USE: use, views.DEPLOYMENT: self._options.deployment}
+
+    def _is_marked(self, shown: dict[str, Any], *uses: str) -> bool:
+        marks = shown.get('metadata') or {}
+        return (marks.get(views.USE) in uses
+                and marks.get(views.DEPLOYMENT) == self._options.deployment)
+
     # -- snapshots
 
     def snapshot(self, volume: dict[str, Any], use: str, holder: str,
@@ -52,7 +60,7 @@ class Temporaries:
         with self._as('volumes', volume, 'in-use'):
             return (owner or self._client).post('/snapshots', {'snapshot': {
                 'volume_id': volume['id'], 'name': name,
-                'metadata': {views.TASK: holder, views.USE: use}}})['snapshot']
+                'metadata': self._marks(use, holder)}})['snapshot']
 
     def wait_snapshot(self, snapshot_id: str, deadline_s: float | None = None) -> dict[str, Any]:
         """Return a snapshot once it has left ``creating``.
@@ -86,7 +94,7 @@ class Temporaries:
         found = self._client.items(
             'snapshots', '/snapshots/detail', all_tenants=1, volume_id=volume_id)
         return [shown for shown in found
-                if views.use_of(shown)[0] in uses and self._is_ours(shown)
+                if self._is_marked(shown, *uses) and self._is_ours(shown)
                 and (holder is None or views.use_of(shown)[1] == holder)]
 
     def _is_ours(self, shown: dict[str, Any]) -> bool:
@@ -107,7 +115,7 @@ class Temporaries:
             made = self._client.post('/volumes', {'volume': {
                 'snapshot_id': snapshot['id'], 'size': snapshot['size'],
                 'name': _volume_name(holder),
-                'metadata': {views.TASK: holder, views.USE: views.TEMPORARY,
+                'metadata': {**self._marks(views.TEMPORARY, holder),
                              views.ORIGIN: snapshot['volume_id']}}})['volume']
         return self._wait_volume(made['id'])
 
@@ -133,7 +141,7 @@ class Temporaries:
     def _volumes(self, holder: str | None = None) -> list[dict[str, Any]]:
         params = {'name': _volume_name(holder)} if holder else {}
         return [shown for shown in self._client.items('volumes', '/volumes/detail', **params)
-                if views.use_of(shown)[0] == views.TEMPORARY]
+                if self._is_marked(shown, views.TEMPORARY)]
 
     # -- removal
 
@@ -166,7 +174,7 @@ class Temporaries:
     def remove_by_id(self, resource_id: str) -> bool:
         """Remove a temporary volume by its id; False: it is none."""
         found = self._client.find(f'/volumes/{resource_id}')
-        if found is None or views.use_of(found['volume'])[0] != views.TEMPORARY:
+        if found is None or not self._is_marked(found['volume'], views.TEMPORARY):
             return False
         self.remove_volume(resource_id)
         return True
@@ -212,12 +220,12 @@ class Temporaries:
         for shown in self._volumes():
             yield _hold(shown, is_snapshot=False)
         for shown in self._client.items('snapshots', '/snapshots/detail'):
-            use, _ = views.use_of(shown)
-            if use == views.TEMPORARY or (use == views.KEPT and self._is_expired(shown)):
+            if self._is_marked(shown, views.TEMPORARY) or (
+                    self._is_marked(shown, views.KEPT) and self._is_expired(shown)):
                 yield _hold(shown, is_snapshot=True)
         for shown in self._client.items('snapshots', '/snapshots/detail', all_tenants=1,
                                         name=TAKEN_NAME):
-            if views.use_of(shown)[0] == views.TAKEN:
+            if self._is_marked(shown, views.TAKEN):
                 yield _hold(shown, is_snapshot=True)
 
     def _is_expired(self, shown: dict[str, Any]) -> bool:

@@ -20,6 +20,8 @@ USE = 'backupsvc_use'
 TEMPORARY = 'temporary'
 TAKEN = 'taken'
 KEPT = 'kept'
+#: Key of which deployment of the service it is of: others share the cloud, and maybe its user.
+DEPLOYMENT = 'backupsvc_deployment'
 #: Key of the volume that a temporary volume is a copy of.
 ORIGIN = 'backupsvc_volume'
 
@@ -65,7 +67,7 @@ def snapshot(shown: Mapping[str, Any], **values: Any) -> Snapshot:
         'created_at': time_of(shown.get('created_at')) or _EPOCH,
         'updated_at': time_of(shown.get('updated_at')),
         'metadata': {key: value for key, value in (shown.get('metadata') or {}).items()
-                     if key not in (TASK, USE, ORIGIN)},
+                     if key not in (TASK, USE, DEPLOYMENT, ORIGIN)},
         **values})
 
 

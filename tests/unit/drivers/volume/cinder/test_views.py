@@ -28,7 +28,8 @@ def test_a_volume_is_what_cinder_shows():
 def test_marks_of_a_snapshot_are_no_metadata():
     shown = {'id': 's', 'volume_id': 'v', 'status': 'available', 'size': 1,
              'created_at': '2026-01-02T03:04:05', 'metadata': {
-                 'k': 'v', views.TASK: 't', views.USE: views.TAKEN},
+                 'k': 'v', views.TASK: 't', views.USE: views.TAKEN,
+                 views.DEPLOYMENT: 'd'},
              'os-extended-snapshot-attributes:project_id': 'p'}
     found = views.snapshot(shown)
     assert (found.metadata, found.project_id) == ({'k': 'v'}, 'p')
