@@ -29,7 +29,7 @@ RUNS = int(os.environ.get('BACKUPSVC_CONSISTENCY_RUNS', '2'))
 @pytest.fixture(params=[1, 2], ids=['one manager', 'two managers'])
 def cluster(request, make_cluster):
     """Three partitions of one or two managers; their snapshots do not take the same time."""
-    cluster = make_cluster(written_records.OPTIONS)
+    cluster = make_cluster(written_records.OPTIONS, hold_grace=600)
     other = service.ManagerService(cluster.rig.conf, host='node-2')
     if request.param == 2:
         other.start()
