@@ -20,7 +20,7 @@ from backupsvc.drivers import loader
 from backupsvc.drivers.base import NewVolume
 from backupsvc.orchestration import backups
 from backupsvc.rpc import probe
-from tests.fixtures import deployment, processes
+from tests.fixtures import deployment, processes, simultaneous
 from tests.fixtures.deployment import eventually
 from tests.services.rabbitmq.conftest import transport_url
 
@@ -89,6 +89,20 @@ class Site:
                         role='manager')
         eventually(self._is_complete, 90)
 
+    def start_another(self):
+        """Start a second API process; return its port."""
+        port = processes.free_port()
+        other = self._directory / 'other.conf'
+        other.write_text((self._directory / 'api.conf').read_text().replace(
+            f'port = {self.port}', f'port = {port}'))
+        self._start('other', str(other))
+        first, self.port = self.port, port
+        try:
+            eventually(self._is_complete, 90)
+        finally:
+            self.port = first
+        return port
+
     def _start(self, name, config, role='api'):
         process = processes.Process([f'backupsvc.cmd.{role}', '--config-file', config],
                                     self._directory / f'{name}.log')
@@ -101,7 +115,7 @@ class Site:
         except OSError:
             return False
         hosts = found['components']['managers']['details'].get('hosts', {})
-        return set(self.running) - {'api'} <= set(hosts)
+        return set(self.running) - {'api', 'other'} <= set(hosts)
 
     def ask(self, method, path, body=None):
         """Return (status, body)."""
@@ -229,6 +243,20 @@ def test_managers_with_too_much_to_do_are_503(site):
     finally:
         os.kill(mover, signal.SIGCONT)
     eventually(lambda: site.take(next(ids))[0] == 202, 60)
+
+
+def test_of_requests_at_two_servers_each_id_is_accepted_once(site):
+    volumes = site.volumes(2)
+    site.start([f'{number}=volume:{volume.id}@{site.host}'
+                for number, volume in enumerate(volumes, 1)])
+    ports = [site.port, site.start_another()]
+    taken = []
+    for ids in ([1] * 16, [11, 12, 13, 14] * 4, list(range(36, 20, -1))):
+        taken = simultaneous.accepted(simultaneous.ask(ports, ids)) + taken
+        status, listed = site.ask('GET', BACKUPS)
+        assert (status, [each['backupId'] for each in listed]) == (200, taken)
+    eventually(lambda: {each['state'] for each in site.ask('GET', BACKUPS)[1]} == {'COMPLETED'},
+               300)
 
 
 def test_a_broker_that_takes_connections_and_says_nothing_is_down(make_conf):
