@@ -19,6 +19,7 @@ VERBS = {
     'instance': 'instance',
     'keys': 'keys',
     'openapi': 'openapi',
+    'recover': 'recover',
     'repository': 'repository',
     'service': 'service',
     'task': 'task',
