@@ -28,7 +28,6 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Import what has no record; return the exit status."""
     from backupsvc import exception, objects
-    from backupsvc.engine import errors
     from backupsvc.manager import recovering
     cmd.config_of(args)
     objects.register_all()
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             counts[found.is_known] += 1
             if not found.is_known and not args.dry_run:
                 recovering.import_again(found)
-    except (exception.BackupsvcError, errors.EngineError) as error:
+    except exception.BackupsvcError as error:
         print(error, file=sys.stderr)
         return 1
     print(f'{counts[False]} {"without a record" if args.dry_run else "recovered"}, '

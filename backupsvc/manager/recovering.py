@@ -12,6 +12,7 @@ from backupsvc import conf as configuration
 from backupsvc import context as request_context
 from backupsvc import exception, rpc
 from backupsvc.drivers import loader
+from backupsvc.engine import errors
 from backupsvc.manager import repositories
 from backupsvc.objects.backup import Backup
 from backupsvc.orchestration import records
@@ -42,16 +43,21 @@ def find(project_id: str, containers: Sequence[str] | None = None,
 
     :param containers: only these; None for all
     :param driver: None for the configured repository driver
-    :raises NotFound, RepositoryNotFound: a container that was named is none of ours
+    :raises NotFound: a container that was named is not there
+    :raises DriverFailed: a repository cannot be read, with the reason
     """
     context = request_context.get_admin_context()
     driver = driver or configuration.current().repository.driver
     names = containers or loader.repository_driver(driver).list_containers(context, project_id)
     for container in names:
-        with contextlib.closing(repositories.open_repository(
-                context, project_id, container, driver=driver)) as repository:
-            for manifest in repository.list_manifests():
-                yield _found(context, project_id, driver, container, manifest)
+        try:
+            with contextlib.closing(repositories.open_repository(
+                    context, project_id, container, driver=driver)) as repository:
+                manifests = list(repository.list_manifests())
+        except errors.EngineError as error:
+            raise exception.DriverFailed(reason=f'Container {container}: {error}') from error
+        for manifest in manifests:
+            yield _found(context, project_id, driver, container, manifest)
 
 
 def _found(context: Any, project_id: str, driver: str, container: str, manifest: Any) -> Found:
