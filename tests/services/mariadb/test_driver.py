@@ -201,6 +201,39 @@ def test_a_dump_is_restored_by_hand(servers, driver, server, tmp_path):
         process.wait()
 
 
+class Fatal(io.BytesIO):
+    """A stored dump whose reader loses its program on the way."""
+
+    def __init__(self, data, servers, server):
+        super().__init__(data)
+        self._servers, self._server = servers, server
+
+    def read(self, size=-1):
+        if self.tell():
+            for pid in self._servers.pids(self._server, 'mbstream'):
+                os.kill(pid, signal.SIGKILL)
+        return super().read(min(size, 65536))
+
+
+def test_a_load_whose_program_is_killed_blames_nobody(servers, driver, server):
+    """The dump is as it was stored, so another attempt may succeed."""
+    servers.root(server)
+    servers.query(server, 'CREATE DATABASE kept')
+    with driver.dump(ADMIN, server) as dump:
+        data = drained(dump)
+        checksum = dump.facts().checksum
+    other = str(uuid.uuid4())
+    driver.provision(ADMIN, other, servers.new(), for_load=True)
+    with pytest.raises(exception.DriverFailed, match='ended from outside'):
+        driver.load(ADMIN, other, [StoredDump(
+            lambda: Fatal(data, servers, other), checksum)])
+    driver.provision(ADMIN, other, servers.new(), for_load=True)
+    driver.load(ADMIN, other, [StoredDump(lambda: io.BytesIO(data), checksum)])
+    driver.start(ADMIN, other)
+    assert ('kept',) in servers.query(other, 'SHOW DATABASES')
+    driver.remove(ADMIN, other)
+
+
 def _log_written(servers, server):
     [(position,)] = servers.query(
         server, "SELECT variable_value FROM information_schema.global_status"

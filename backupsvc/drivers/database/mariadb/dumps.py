@@ -279,7 +279,10 @@ def _unpack(server: Server, dump: StoredDump, directory: pathlib.Path) -> None:
                 written.popleft().result()
             pipe.close()
         except BrokenPipeError:
-            pass  # it says itself why it has ended
+            # it says itself why it has ended; whether that is the dump's fault, the rest tells too
+            process.wait(_END_TIMEOUT_S)
+            while data := stream.read(_BLOCK):
+                digest.update(data)
         except zlib.error as error:  # type: ignore[misc]
             problem = f'it is not compressed as it should be ({error})'
         finally:
@@ -296,6 +299,9 @@ def _unpack(server: Server, dump: StoredDump, directory: pathlib.Path) -> None:
         raise exception.DriverFailed(reason='The volume has no room for the backup.')
     if dump.checksum not in (None, f'sha256:{digest.hexdigest()}'):
         problem = 'its checksum is another'
+    elif problem is None and status < 0:
+        raise exception.DriverFailed(
+            reason=f'What unpacked the backup was ended from outside (signal {-status}).')
     elif problem is None and (status or not gunzip.is_whole):
         LOG.error('mbstream for instance %s ended with %s: %s', server.record.id, status, text)
         problem = processes.last_line(text) if text.strip() else 'it ends too early'
