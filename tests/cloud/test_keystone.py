@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import uuid
 
 import pytest
 import requests
@@ -256,3 +257,24 @@ def test_without_memcached_requests_go_on(cloud, project, tmp_path: pathlib.Path
         assert _status(running, '/v3/backups', token) == 200
         assert _status(running, '/v3/backups', project.connect(running).auth_token) == 200
         assert _status(running, '/v3/backups', 'no-such-token') == 401
+
+
+def test_clients_find_us_by_the_entries_of_the_guide(service, cloud, project):
+    name = f'backupsvc-{uuid.uuid4().hex[:8]}'
+    region = cloud.identity.create_region(id=name)
+    before = {each.id for each in cloud.identity.services()}
+    try:
+        fixture.guide('keystone.rst', 'endpoints', REGION=name, BACKUPSVC_URL=service.url,
+                      BACKUPSVC_DATABASE_URL=service.database_url.partition('/v1.0')[0])
+        session = project.connect().session
+        for service_type, path, key in (('backup', '/volume/backup', 'backups'),
+                                        ('database', '/backups', 'backups')):
+            for interface in ('public', 'internal'):
+                answer = session.get(path, endpoint_filter={
+                    'service_type': service_type, 'interface': interface, 'region_name': name})
+                assert answer.json() == {key: []}
+    finally:
+        for each in list(cloud.identity.services()):
+            if each.id not in before:
+                cloud.identity.delete_service(each)
+        cloud.identity.delete_region(region)
