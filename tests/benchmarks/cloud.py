@@ -121,6 +121,8 @@ def main() -> int:
             for _ in range(args.rounds):
                 for name, user in users.items():
                     found[name].append(measure(cloud, user, mib))
+                    print(name, mib, *(f'{seconds:.1f}' for seconds in found[name][-1]),
+                          file=sys.stderr, flush=True)
             show(mib, found)
     return 0
 
@@ -133,7 +135,7 @@ def show(mib: int, found: dict[str, list[list[float]]]) -> None:
     for number, step in enumerate(STEPS):
         theirs, ours = medians['cinder-backup'][number], medians['ours'][number]
         print(f'  {step:<12} cinder-backup {theirs:6.1f} s   ours {ours:6.1f} s   '
-              f'{theirs / ours:5.1f} times (wanted: {WANTED})')
+              f'{theirs / ours:5.1f} times (wanted: {WANTED})', flush=True)
 
 
 if __name__ == '__main__':
