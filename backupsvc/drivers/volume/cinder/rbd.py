@@ -87,6 +87,9 @@ class RbdTarget(Target):
         with io_errors():
             self._size = image.size()
             self._object_bytes = 1 << image.stat()['order']
+            # Until the first flush librbd waits for each write: a guest that never flushes could
+            # not know what is on disk. We flush in the end.
+            image.flush()
         # Numbers of the objects that may hold something else than zero.
         self._filled: set[int] = set()
         for extent in _diff(image, self._size, None, whole_object=True):
