@@ -32,7 +32,7 @@ def run(work: Work) -> None:
             volume_gb=instance.volume_gb,
             volume_path=databases.volume_path(volume) if volume else None,
             allowed_cidrs=SecurityGroup.get_by_instance(work.context, instance.id).cidrs),
-        for_load=is_restore and not is_loaded)
+        for_load=is_restore)
     if is_restore:
         if not is_loaded:
             work.step('load')

@@ -100,6 +100,15 @@ def test_a_chain_becomes_the_same_databases(servers, driver, chain, target):
     assert content(servers, target) == chain[-1][2]
 
 
+@pytest.mark.parametrize('for_load', [True, False])
+def test_what_was_loaded_is_not_made_anew(servers, driver, chain, target, for_load):
+    """Whoever makes a server again after the end of a process that was about to start it."""
+    driver.load(ADMIN, target, [stored(*chain[0][:2])])
+    driver.provision(ADMIN, target, servers.new(), for_load=for_load)
+    driver.start(ADMIN, target)
+    assert content(servers, target) == chain[0][2]
+
+
 def test_damage_is_found_before_a_server_runs(servers, driver, chain, target):
     whole, facts, _ = chain[0]
     flipped = bytearray(whole)

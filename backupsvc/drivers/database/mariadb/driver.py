@@ -129,10 +129,11 @@ class MariadbDatabaseDriver(DatabaseDriver):
             except exception.DatabaseServerNotFound:
                 record = self._allocate(instance_id, new, allowed)
             found = self._server(record)
-            if record.stage == records.READY:
-                return self._run(found)
             if record.stage == records.LOADED and for_load:
                 return self._show(found)
+            # also what was loaded and has never answered yet: it holds somebody's databases
+            if record.stage in (records.LOADED, records.READY):
+                return self._run(found)
             found.filter.check(allowed)
             # what an earlier attempt has left
             self._end_all(found)
@@ -413,6 +414,7 @@ class MariadbDatabaseDriver(DatabaseDriver):
             return self._show(found)
         if found.is_running() and found.answers():
             found.filter.after_start()
+            self._note_ready(found)
             return self._show(found)
         found.stop()
         found.make_runtime()
@@ -424,6 +426,9 @@ class MariadbDatabaseDriver(DatabaseDriver):
         found.record.secret = secrets.token_hex(32)
         self._records.save(found.record)
         found.start()
+        self._note_ready(found)
+
+    def _note_ready(self, found: server.Server) -> None:
         if found.record.stage != records.READY:
             found.record.stage = records.READY
             self._records.save(found.record)
