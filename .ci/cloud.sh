@@ -70,13 +70,13 @@ lab_is_installed() {
 }
 
 test_cloud() {
-    local status=0 limit=1200
+    local status=0 limit=720
     check cloud || status=$?
     if [ "$status" -eq 124 ]; then
         not_run "the tests did not end within $limit s"
     elif [ "$status" -ne 0 ]; then
         printf '######## cloud: what failed is run once more\n'
-        status=0
+        status=0 limit=360
         check cloud -- --last-failed --last-failed-no-failures none || status=$?
         return "$status"
     fi
@@ -98,14 +98,14 @@ run_cloud() {
     else
         cloud_lab=$(cd "$cloud_lab" && pwd)
         lab_environment
-        if ! lab_is_installed && ! timeout 900 "$cloud_lab/install.sh" >"$work/lab.log" 2>&1; then
+        if ! lab_is_installed && ! timeout 600 "$cloud_lab/install.sh" >"$work/lab.log" 2>&1; then
             tail -n 20 "$work/lab.log"
             not_run "the laboratory cannot be installed here"
             rm -rf "$LAB_DATA"
             return
         fi
         cloud_is_up=1
-        if timeout 600 "$cloud_lab/up" keystone swift ceph cinder nova >"$work/lab.log" 2>&1; then
+        if timeout 420 "$cloud_lab/up" keystone swift ceph cinder nova >"$work/lab.log" 2>&1; then
             cat "$work/lab.log"
             test_cloud || status=$?
             if [ "$status" -ne 0 ] && [ -z "${BACKUPSVC_LAB_COUNTS:-}" ]; then
