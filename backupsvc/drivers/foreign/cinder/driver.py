@@ -78,11 +78,13 @@ class CinderForeignBackupDriver(ForeignBackupDriver):
 
     def _place(self, values: Mapping[str, Any]) -> places.Place:
         group = self.conf[opts.GROUP]
-        if values['service'] in _names(_DIRECTORIES):
-            if not group.posix_path:
-                raise exception.InvalidBackup(
-                    reason=f'[{opts.GROUP}] posix_path is not set: where the backups of '
-                           f'{values["service"]} are is not known.')
+        is_directory = values['service'] in _names(_DIRECTORIES)
+        option = 'posix_path' if is_directory else 'auth_type'
+        if not group[option] and (is_directory or not group.auth_section):
+            raise exception.InvalidBackup(
+                reason=f'[{opts.GROUP}] {option} is not set: where the backups of '
+                       f'{values["service"]} are is not known.')
+        if is_directory:
             return places.Directories(group.posix_path)
         account = None
         if group.swift_account == 'project':
