@@ -121,6 +121,6 @@ def test_a_manager_that_is_cut_off_stops_before_another_begins(cluster):
     assert len(times) == 2
     first, second = sorted(times.values())
     assert max(first) < min(second)
-    assert lost.name not in cluster.live()
+    eventually(lambda: lost.name not in cluster.live())
     lost.mend()
     eventually(lambda: lost.name in cluster.live())
