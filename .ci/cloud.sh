@@ -70,7 +70,7 @@ lab_is_installed() {
 }
 
 test_cloud() {
-    local status=0 limit=720
+    local status=0 limit=1320
     check cloud || status=$?
     if [ "$status" -eq 124 ]; then
         not_run "the tests did not end within $limit s"
