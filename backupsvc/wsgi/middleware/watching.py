@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the filters have in common that look at each request when its answer has been sent."""
 
+import abc
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ class Exchange:
         return time.monotonic() - self.began
 
 
-class Watcher:
+class Watcher(abc.ABC):
     """Base of a WSGI filter that calls ``ended`` once for each request, when the server has sent
     the answer.
     """
@@ -52,9 +53,9 @@ class Watcher:
         """Answer a request; for a filter that does more than to hand it on."""
         return self.application(exchange.environ, start_response)
 
+    @abc.abstractmethod
     def ended(self, exchange: Exchange) -> None:
         """Take note of a request."""
-        raise NotImplementedError
 
 
 class _Body:
